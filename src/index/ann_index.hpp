@@ -1,0 +1,173 @@
+// AnnIndex: the one class the adapter talks to. Graph on disk, delta in RAM, tombstones, publish and open.
+//
+// Rows reach the graph at bulk build. Afterwards `Append` puts vectors into the delta, which every search scans exactly,
+// and `Delete` sets a tombstone; both are O(1), in RAM, and become durable with the next Publish (between two of them
+// the host's own log replays into us). A tombstone hides a row of the graph only, so a row id that comes back through
+// Append after a Delete is found in the delta.
+#pragma once
+
+#include "graph/build.hpp"
+#include "index/options.hpp"
+#include "storage/page_cache.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+namespace lm_diskann {
+
+//! `count` vectors of one element type, row-major, and their row ids. Exactly one of the two pointers is set.
+struct VectorBatch {
+	const RowId *row_ids = nullptr;
+	const float *floats = nullptr;
+	const int8_t *bytes = nullptr;
+	size_t count = 0;
+};
+
+//! True when the graph may hold the vector: all elements finite and, for COSINE, not all zero.
+bool IsIndexable(Metric metric, const float *vector, size_t dims);
+bool IsIndexable(Metric metric, const int8_t *vector, size_t dims);
+
+//! One found row: exact distance as the metric defines it (squared for L2SQ).
+struct Neighbor {
+	float distance = 0;
+	RowId row_id;
+};
+
+//! What one search did.
+struct SearchCounters {
+	uint64_t hops = 0;
+	uint64_t blocks_read = 0; //!< page cache misses
+	uint64_t cache_hits = 0;
+	uint64_t distances_exact = 0;
+	uint64_t distances_estimated = 0;
+};
+
+//! Counters since open, summed over finished searches and changes.
+struct IndexCounters {
+	std::atomic<uint64_t> queries {0}, blocks_read {0}, cache_hits {0}, hops {0}, distances_exact {0},
+	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0};
+};
+
+struct IndexSummary {
+	uint64_t row_count = 0;       //!< indexed and not deleted: graph + delta - tombstones
+	uint64_t unindexed_count = 0; //!< rows offered whose vector is NULL or not indexable
+	uint64_t delta_count = 0;
+	uint64_t tombstone_count = 0;
+	uint64_t covered_rows = 0; //!< highest row id ever offered + 1
+	uint64_t file_size_bytes = 0;
+	uint64_t cache_bytes = 0;
+	uint64_t delta_bytes = 0; //!< RAM of delta, tombstones and references
+	Generation generation;
+	double build_seconds = 0;
+};
+
+class AnnIndex;
+
+//! One query: a traversal that can be resumed. Holds the index alive. Belongs to one thread.
+class SearchCursor {
+public:
+	~SearchCursor();
+	SearchCursor(SearchCursor &&) noexcept;
+
+	//! The next rows by ascending distance (graph and delta merged), at most `count`, none twice. A later call may return
+	//! a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything that can be
+	//! reached was returned. Throws CorruptionError, FileError.
+	std::vector<Neighbor> Next(size_t count);
+	const SearchCounters &Counters() const;
+
+private:
+	friend class AnnIndex;
+	struct Impl;
+	explicit SearchCursor(std::unique_ptr<Impl> impl_p);
+	std::unique_ptr<Impl> impl;
+};
+
+//! Collects rows, then builds generation 1. Add may be called by several threads at once; Work as GraphBuilder::Work.
+class IndexBuilder {
+public:
+	//! `reserve_memory(bytes)` is asked before each large allocation and throws when the budget does not allow it;
+	//! what was granted is released by the owner after the builder is gone (GrantedBytes).
+	IndexBuilder(const IndexConfiguration &configuration, std::function<void(uint64_t bytes)> reserve_memory);
+	~IndexBuilder();
+
+	//! Vectors that are not indexable are counted and left out. Rows may come in any order; none twice.
+	void Add(const VectorBatch &batch);
+	//! Rows without a vector (NULL).
+	void AddNull(Span<const RowId> row_ids);
+	uint64_t RowCount() const;
+	uint64_t UnindexableCount() const; //!< not NULL, but not finite (or zero under COSINE)
+	uint64_t GrantedBytes() const;
+
+	//! Ends adding: orders the rows by row id and takes over the empty `file`, into which Work writes.
+	void Start(std::unique_ptr<File> file, const Uuid &uuid);
+	//! Does a piece of the work; call it from any number of threads until it says FINISHED. Same input, same file, for any
+	//! number of threads.
+	WorkState Work(size_t worker);
+	//! 0..1 over all phases, and the name of the current one.
+	double Progress() const;
+	const char *PhaseName() const;
+	//! After FINISHED, once: the index, ready to serve; nothing is published yet.
+	std::shared_ptr<AnnIndex> Finish(std::shared_ptr<PageCache> cache);
+
+private:
+	struct Impl;
+	std::unique_ptr<Impl> impl;
+};
+
+//! Thread-safe unless said otherwise. Shared by the host's index object, bind data and cursors.
+class AnnIndex : public std::enable_shared_from_this<AnnIndex> {
+public:
+	//! Opens exactly the state the marker names, in O(1): head, meta page, references, delta and tombstones.
+	//! `expected` must equal the stored configuration. Throws CorruptionError with the reason.
+	static std::shared_ptr<AnnIndex> Open(std::unique_ptr<File> file, const Marker &marker,
+	                                      const IndexConfiguration &expected, std::shared_ptr<PageCache> cache);
+	~AnnIndex();
+
+	const IndexConfiguration &Configuration() const;
+	IndexSummary Summary() const;
+	IndexCounters &Counters() const;
+
+	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and kept
+	//! out, and hide any former vector of the row. Advances covered rows. Throws only std::bad_alloc, before any change.
+	void Append(const VectorBatch &batch);
+	//! Rows with NULL vectors: nothing but counting, hiding and covered rows.
+	void AppendNull(Span<const RowId> row_ids);
+	//! Unknown ids are ignored. Never throws: on an internal failure the index becomes unhealthy.
+	void Delete(Span<const RowId> row_ids) noexcept;
+	uint64_t CoveredRows() const;
+	//! Every row below `covered_rows` was offered (after build: rows appended meanwhile and NULLs included).
+	void SetCoveredRows(uint64_t covered_rows);
+	//! False after an internal failure or on a poisoned file; then Why() says so and no search may be trusted.
+	bool IsHealthy() const;
+	std::string Why() const;
+
+	//! Starts a query. `query`: `dims` elements of the column's type widened to float, finite, and not zero for COSINE.
+	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
+	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
+
+	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without any
+	//! I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).
+	Marker Publish();
+	//! The host has durably named `generation`.
+	void Confirm(Generation generation);
+	bool HasUnpublishedChanges() const;
+
+	//! Every violation found in file, graph, maps, delta and tombstones; empty when sound.
+	std::vector<std::string> Verify();
+	//! Row ids in the index (graph without tombstones, and delta), ascending. Reads every node block.
+	std::vector<RowId> CollectRowIds();
+
+private:
+	friend class IndexBuilder;
+	friend class SearchCursor;
+	struct Impl;
+	explicit AnnIndex(std::unique_ptr<Impl> impl_p);
+	std::unique_ptr<Impl> impl;
+};
+
+} // namespace lm_diskann

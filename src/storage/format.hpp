@@ -1,0 +1,71 @@
+// Every byte of the parts of the file that storage owns. docs/FORMAT.md is the prose to it.
+//
+//   head (16 KiB): sector 0 = FileHead (written once), sectors 1 and 2 = StampedMarker, alternating (advice for people
+//   and messages; never needed to open), sector 3 = zeros. Then slots of `page_size` bytes, numbered from 0.
+//
+// All numbers are little-endian. Each struct is copied with memcpy, never cast in place.
+#pragma once
+
+#include "base/types.hpp"
+
+#include <array>
+
+namespace lm_diskann {
+
+static constexpr uint32_t FORMAT_VERSION = 1;
+static constexpr uint64_t SECTOR_SIZE = 4096;
+static constexpr uint64_t FILE_HEAD_SIZE = 4 * SECTOR_SIZE;
+static constexpr std::array<char, 8> FILE_MAGIC = {'L', 'M', 'D', 'I', 'S', 'K', 'A', 'N'};
+static constexpr uint32_t PAGE_SIZE_MIN = 4096;
+static constexpr uint32_t PAGE_SIZE_MAX = 65536;
+//! Bytes of configuration that fit sector 0 behind FileHead.
+static constexpr uint32_t CONFIGURATION_SIZE_MAX = 2048;
+//! Bytes of the owner's roots that fit a meta page.
+static constexpr uint32_t ROOTS_SIZE_MAX = 2048;
+
+using Uuid = std::array<uint8_t, 16>;
+
+//! DO NOT CHANGE THESE VALUES: they are on disk.
+enum class PageKind : uint8_t { NONE = 0, META = 1, MAP = 2, BLOB = 3, NODES = 4, ROW_MAP = 5 };
+
+//! First bytes of the file; followed by `configuration_size` bytes of configuration, then zeros to the end of sector 0.
+//! `checksum` covers sector 0 without its first 8 bytes.
+struct FileHead {
+	uint64_t checksum;
+	std::array<char, 8> magic;
+	uint32_t format_version;
+	uint32_t page_size;
+	Uuid uuid;
+	uint32_t configuration_size;
+	uint32_t reserved;
+};
+static_assert(sizeof(FileHead) == 48);
+
+//! First bytes of every slot in use. `checksum` covers the page without its first 8 bytes, seeded with `identity`
+//! (kind in the top byte; below it the PageId of a mapped page, else the Slot).
+struct PageHead {
+	uint64_t checksum;
+	uint32_t id;
+	PageKind kind;
+	uint8_t reserved[3];
+	uint64_t generation;
+	//! Meaning depends on the kind; 0 where it has none.
+	uint64_t detail;
+};
+static_assert(sizeof(PageHead) == 32);
+
+//! What DuckDB's metadata name: exactly one state of exactly one file.
+struct Marker {
+	Uuid uuid = {};
+	Generation generation;
+	Slot meta_slot;
+	//! Checksum of that meta page.
+	uint64_t meta_checksum = 0;
+
+	friend bool operator==(const Marker &a, const Marker &b) {
+		return a.uuid == b.uuid && a.generation == b.generation && a.meta_slot == b.meta_slot &&
+		       a.meta_checksum == b.meta_checksum;
+	}
+};
+
+} // namespace lm_diskann

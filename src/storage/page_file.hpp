@@ -1,0 +1,148 @@
+// A file of checksummed pages with immutable generations: the storage law.
+//
+// *Reachable from g*: the meta page of g leads to it. *Named*: the generation in the host's durable metadata.
+// *Confirmed*: known to have been named.
+//  1. A slot reachable from the last confirmed generation, or from one published since, is never written.
+//  2. Meta page g is written only after a successful sync of every slot reachable from g, and is itself synced before
+//     Publish returns.
+//  3. Publishing g never overwrites the meta page of the last confirmed generation. (Meta pages live in ordinary slots,
+//     so this is a case of law 1; the marker says where.)
+//  4. Slots freed between confirmed c and published g are quarantined; they are reusable once g is confirmed.
+//  5. Open(marker) succeeds only if the meta page carries exactly that generation and checksum; newer ones are ignored
+//     and their slots are free.
+//  6. Every page read is checked (checksum, id, kind) before a field of it is used.
+//  7. After a failed write, resize or sync the file is poisoned: every later change throws FileError.
+//  8. and 9. are upheld by the callers (adapter and index).
+#pragma once
+
+#include "base/aligned_buffer.hpp"
+#include "storage/file.hpp"
+#include "storage/format.hpp"
+#include "storage/radix_map.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+namespace lm_diskann {
+
+//! A byte string in a chain of slots, for what is small and read as a whole. All zeros: absent.
+struct BlobRef {
+	uint64_t size_bytes = 0;
+	Slot first;
+	uint32_t reserved = 0;
+};
+static_assert(sizeof(BlobRef) == 16);
+
+//! One mapped page of a batched read: `page` is page_size bytes.
+struct PageReadRequest {
+	PageId id;
+	PageKind kind = PageKind::NONE;
+	ByteSpan page;
+};
+
+//! Counters since open.
+struct PageFileCounters {
+	std::atomic<uint64_t> pages_read {0};
+	std::atomic<uint64_t> pages_written {0};
+	std::atomic<uint64_t> syncs {0};
+};
+
+//! Reads may run on any thread, also beside one changing thread; changes (everything not const) by one thread at a time.
+//! Errors: FileError from the file (then poisoned, if it was a change), CorruptionError for bytes that are not a page.
+class PageFile {
+public:
+	//! Writes the head of a fresh, empty file (not synced). `configuration` at most CONFIGURATION_SIZE_MAX bytes.
+	static std::unique_ptr<PageFile> Create(std::unique_ptr<File> file, uint32_t page_size, const Uuid &uuid,
+	                                        ConstByteSpan configuration);
+	//! Opens exactly the state that `marker` names (law 5). Cost: head, meta page and free list. CorruptionError says
+	//! what was expected and found (size, magic, version, uuid, generation, checksum).
+	static std::unique_ptr<PageFile> Open(std::unique_ptr<File> file, const Marker &marker);
+	~PageFile();
+
+	uint32_t PageSize() const {
+		return page_size;
+	}
+	const Uuid &Identity() const {
+		return uuid;
+	}
+	//! As given to Create.
+	ConstByteSpan Configuration() const {
+		return configuration;
+	}
+	//! The owner's roots of the open or last published generation.
+	ConstByteSpan Roots() const {
+		return roots;
+	}
+	//! Generation opened or last published; 0 in a fresh file.
+	Generation Current() const {
+		return current.generation;
+	}
+	const Marker &CurrentMarker() const {
+		return current;
+	}
+	const PageFileCounters &Counters() const {
+		return counters;
+	}
+	uint64_t SizeBytes() const;
+	//! Slots in the file that nothing reachable or quarantined uses.
+	uint64_t FreeSlotCount() const;
+	//! Number of page ids ever given: every id is below it.
+	uint32_t PageIdEnd() const;
+	bool IsPoisoned() const {
+		return is_poisoned.load(std::memory_order_relaxed);
+	}
+
+	// --- mapped pages: stable PageId, moving slot ---------------------------------------------------------------
+
+	//! Reserves `count` consecutive page ids; unwritten ids have no slot.
+	PageId ReservePages(uint32_t count);
+	//! Writes `page` (page_size bytes; its PageHead is filled in) to a fresh slot and maps `id` to it. A run of
+	//! consecutive fresh ids written to a fresh file stays one linear run in the page map.
+	void WritePage(PageId id, PageKind kind, ByteSpan page);
+	//! Like WritePage for consecutive ids from `first`, in one write; `pages` is a multiple of page_size. Bulk build.
+	void WritePages(PageId first, PageKind kind, ByteSpan pages);
+	//! The page has no bytes any more; the id is not given again before the next generation.
+	void FreePage(PageId id);
+	void ReadPage(PageId id, PageKind kind, ByteSpan page) const;
+	//! All requests at once through File::ReadBatch; all are verified.
+	void ReadPages(Span<const PageReadRequest> requests) const;
+
+	// --- blobs ---------------------------------------------------------------------------------------------------
+
+	BlobRef WriteBlob(ConstByteSpan bytes);
+	std::vector<uint8_t> ReadBlob(const BlobRef &blob) const;
+	void FreeBlob(const BlobRef &blob);
+
+	// --- generations ---------------------------------------------------------------------------------------------
+
+	//! Makes everything written so far the next generation (laws 1-4) and returns its marker. `roots` at most
+	//! ROOTS_SIZE_MAX bytes.
+	Marker Publish(ConstByteSpan roots);
+	//! The host has durably named `generation` or a later one: what only earlier ones reach is free (law 4).
+	void Confirm(Generation generation);
+
+	//! Every violation of the format in the open generation: each reachable page's checksum and identity, no slot
+	//! reachable twice, none both free and reachable. Empty when sound. Never throws for what it finds.
+	std::vector<std::string> Verify() const;
+
+private:
+	PageFile(std::unique_ptr<File> file_p, uint32_t page_size_p, const Uuid &uuid_p);
+
+	struct State;
+
+	std::unique_ptr<File> file;
+	uint32_t page_size;
+	Uuid uuid;
+	std::vector<uint8_t> configuration;
+	std::vector<uint8_t> roots;
+	Marker current;
+	std::atomic<bool> is_poisoned {false};
+	mutable PageFileCounters counters;
+	//! Page map, free slots, quarantine.
+	std::unique_ptr<State> state;
+};
+
+} // namespace lm_diskann

@@ -1,10 +1,91 @@
+// Bulk build of the graph's edges in RAM: batches of doubling size, each searched in parallel on the graph of the
+// batches before it, its back-edges then grouped by target (ParlayANN: Manohar et al., PPoPP 2024). No lock is taken
+// and no result depends on a thread, so the same input and seed give the same graph for any number of threads.
+//
+// Nodes are linked in a seeded random order, and inside a batch in node order: neighbours in the file are neighbours in
+// space, so consecutive searches meet the same vectors in the CPU's caches.
 #pragma once
-#include <cstddef>
-#include <cstdint>
+
+#include "graph/build_space.hpp"
+#include "graph/graph.hpp"
+#include "graph/phases.hpp"
+#include "graph/prune.hpp"
+
+#include <atomic>
+#include <vector>
 
 namespace lm_diskann {
 
-//! What a call of Work did. WAITING: others still work on the present phase; call again (yield first).
-enum class WorkState : uint8_t { WORKED, WAITING, FINISHED };
+struct BuildParameters {
+	uint32_t max_degree = 0;
+	uint32_t list_size = 0;
+	double alpha = 1.2;
+	uint64_t seed = 0;
+};
+
+//! Links the vectors of a BuildSpace. NextPhase hands out the work; Neighbors is final after the last phase.
+class GraphBuilder {
+public:
+	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the first
+	//! linked node of the own reference.
+	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
+	             const std::vector<uint16_t> &references_p, size_t reference_count);
+
+	static uint64_t MemoryBytes(uint32_t max_degree, size_t count);
+
+	//! The phase after the present one, whose items are all done; false when the graph is complete.
+	bool NextPhase(Phase &phase);
+	//! Share of the nodes that are linked, 0..1. Any thread.
+	double Progress() const;
+
+	Span<const uint32_t> Neighbors(NodeId node) const {
+		return Span<const uint32_t>(edges.data() + node.value * size_t(parameters.max_degree), degrees[node.value]);
+	}
+	//! Neighbors, with the free room of the block filled with the nearest of their neighbours, ascending by distance.
+	void SaturatedNeighbors(NodeId node, std::vector<ScoredNode> &neighbors) const;
+
+private:
+	struct Scratch;
+	//! An edge that a newly linked node asks of `target`.
+	struct BackEdge {
+		uint32_t target;
+		uint32_t source;
+	};
+
+	void StartBatch(Phase &phase);
+	void StartBackEdges(Phase &phase);
+	bool StartConnecting(Phase &phase);
+	void LinkNode(NodeId node, Scratch &scratch);
+	void AddBackEdges(size_t group, Scratch &scratch);
+	void ConnectNode(NodeId node, Scratch &scratch);
+	void SearchFor(NodeId node, Scratch &scratch) const;
+	void SetNeighbors(NodeId node, const std::vector<ScoredNode> &neighbors);
+	void MarkReachable(NodeId from);
+	PruneLimits Limits() const;
+
+	const BuildSpace &space;
+	BuildParameters parameters;
+	const std::vector<uint16_t> &references;
+	//! count x max_degree ids, of which the first `degrees[node]` are edges.
+	std::vector<uint32_t> edges;
+	std::vector<uint16_t> degrees;
+	//! Order in which nodes are linked, and how many are.
+	std::vector<uint32_t> order;
+	std::atomic<size_t> linked_count {0};
+	size_t batch_begin = 0;
+	size_t batch_end = 0;
+	bool has_back_edges_due = false;
+	std::vector<BackEdge> back_edges;
+	//! Ranges of back_edges with one target; group i is [starts[i], starts[i+1]).
+	std::vector<size_t> group_starts;
+	//! First linked node of each reference.
+	std::vector<NodeId> reference_starts;
+	//! Connecting: what a traversal from the first node reaches, and edges that must stay for it.
+	std::vector<bool> is_reachable;
+	std::vector<uint16_t> forced_degrees;
+	std::vector<uint32_t> unreachable;
+	uint32_t connecting_rounds = 0;
+	NodeId last_connected;
+};
 
 } // namespace lm_diskann

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "graph/build.hpp"
+#include "graph/search.hpp"
 #include "index/options.hpp"
 #include "storage/page_cache.hpp"
 
@@ -36,15 +37,6 @@ bool IsIndexable(Metric metric, const int8_t *vector, size_t dims);
 struct Neighbor {
 	float distance = 0;
 	RowId row_id;
-};
-
-//! What one search did.
-struct SearchCounters {
-	uint64_t hops = 0;
-	uint64_t blocks_read = 0; //!< page cache misses
-	uint64_t cache_hits = 0;
-	uint64_t distances_exact = 0;
-	uint64_t distances_estimated = 0;
 };
 
 //! Counters since open, summed over finished searches and changes.

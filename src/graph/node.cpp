@@ -1,0 +1,142 @@
+#include "graph/node.hpp"
+
+#include "base/error.hpp"
+#include "vector/distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace lm_diskann {
+
+namespace {
+
+//! Bytes of one edge beside its code: id, factor, bias, reference.
+constexpr uint32_t EDGE_SCALAR_BYTES = 4 + 4 + 4 + 2;
+
+uint32_t AlignUp(uint32_t bytes) {
+	return (bytes + 3) / 4 * 4;
+}
+
+//! Rounds to int8 with one scale for the vector; returns the scale.
+float StoreInt8(const float *vector, uint8_t *target, uint32_t dims) {
+	float largest = 0;
+	for (uint32_t i = 0; i < dims; i++) {
+		largest = std::max(largest, std::fabs(vector[i]));
+	}
+	const float scale = largest > 0 ? largest / 127.0F : 1.0F;
+	for (uint32_t i = 0; i < dims; i++) {
+		target[i] = uint8_t(int8_t(std::lrintf(vector[i] / scale)));
+	}
+	return scale;
+}
+
+} // namespace
+
+uint32_t StoredVectorBytes(ElementType element_type, VectorStorage storage, uint32_t dims) {
+	if (element_type == ElementType::INT8 || storage == VectorStorage::INT8) {
+		return AlignUp(dims);
+	}
+	return storage == VectorStorage::F16 ? AlignUp(2 * dims) : 4 * dims;
+}
+
+NodeLayout NodeLayout::Create(uint32_t page_size, uint32_t dims, ElementType element_type, VectorStorage storage,
+                              uint32_t max_degree, CodeFamily family) {
+	NodeLayout layout;
+	layout.page_size = page_size;
+	layout.dims = dims;
+	layout.element_type = element_type;
+	layout.storage = storage;
+	layout.max_degree = max_degree;
+	layout.code_bytes = uint32_t(Quantizer::CodeBytes(family, dims));
+	layout.ids_offset = uint32_t(sizeof(NodeHead)) + StoredVectorBytes(element_type, storage, dims);
+	layout.factors_offset = layout.ids_offset + 4 * max_degree;
+	layout.biases_offset = layout.factors_offset + 4 * max_degree;
+	layout.references_offset = layout.biases_offset + 4 * max_degree;
+	layout.codes_offset = layout.references_offset + AlignUp(2 * max_degree);
+	layout.node_bytes = AlignUp(layout.codes_offset + layout.code_bytes * max_degree);
+	layout.nodes_per_page = (page_size - uint32_t(sizeof(PageHead))) / layout.node_bytes;
+	return layout;
+}
+
+uint32_t NodeLayout::DegreeThatFits(uint32_t page_size, uint32_t dims, ElementType element_type, VectorStorage storage,
+                                    CodeFamily family) {
+	const uint32_t fixed =
+	    uint32_t(sizeof(PageHead) + sizeof(NodeHead)) + StoredVectorBytes(element_type, storage, dims) + 2;
+	const uint32_t edge_bytes = EDGE_SCALAR_BYTES + uint32_t(Quantizer::CodeBytes(family, dims));
+	return page_size > fixed ? (page_size - fixed) / edge_bytes : 0;
+}
+
+NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_id, uint64_t node_count)
+    : layout(layout_p), node(page + layout_p.OffsetOf(node_id)), head() {
+	std::memcpy(&head, node, sizeof(head));
+	if (head.degree > layout.max_degree) {
+		throw CorruptionError("node " + std::to_string(node_id.value) + " has degree " + std::to_string(head.degree) +
+		                      ", at most " + std::to_string(layout.max_degree) + " was expected");
+	}
+	for (uint32_t i = 0; i < head.degree; i++) {
+		if (Ids()[i] >= node_count) {
+			throw CorruptionError("node " + std::to_string(node_id.value) + " names neighbor " +
+			                      std::to_string(Ids()[i]) + ", only " + std::to_string(node_count) + " nodes exist");
+		}
+	}
+}
+
+const float *NodeView::Vector(float *scratch) const {
+	const uint8_t *stored = node + sizeof(NodeHead);
+	if (layout.element_type == ElementType::INT8) {
+		WidenInt8(reinterpret_cast<const int8_t *>(stored), scratch, layout.dims);
+		return scratch;
+	}
+	switch (layout.storage) {
+	case VectorStorage::NATIVE:
+		return reinterpret_cast<const float *>(stored);
+	case VectorStorage::F16:
+		HalfToFloat(reinterpret_cast<const uint16_t *>(stored), scratch, layout.dims);
+		return scratch;
+	case VectorStorage::INT8:
+		WidenInt8(reinterpret_cast<const int8_t *>(stored), scratch, layout.dims);
+		for (uint32_t i = 0; i < layout.dims; i++) {
+			scratch[i] *= head.scale;
+		}
+		return scratch;
+	}
+	throw CorruptionError("unknown form of stored vectors");
+}
+
+void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
+               const int8_t *bytes, Span<const NodeEdge> edges) {
+	LMD_CHECK(edges.size() <= layout.max_degree, "a node has more neighbors than its block has room for");
+	uint8_t *target = page + layout.OffsetOf(node);
+	NodeHead head = {};
+	head.row_id = row_id.value;
+	head.degree = uint16_t(edges.size());
+	head.scale = 1;
+
+	uint8_t *stored = target + sizeof(NodeHead);
+	if (layout.element_type == ElementType::INT8) {
+		std::memcpy(stored, bytes, layout.dims);
+	} else if (layout.storage == VectorStorage::F16) {
+		FloatToHalf(floats, reinterpret_cast<uint16_t *>(stored), layout.dims);
+	} else if (layout.storage == VectorStorage::INT8) {
+		head.scale = StoreInt8(floats, stored, layout.dims);
+	} else {
+		std::memcpy(stored, floats, 4 * size_t(layout.dims));
+	}
+	std::memcpy(target, &head, sizeof(head));
+
+	auto ids = reinterpret_cast<uint32_t *>(target + layout.ids_offset);
+	auto factors = reinterpret_cast<float *>(target + layout.factors_offset);
+	auto biases = reinterpret_cast<float *>(target + layout.biases_offset);
+	auto references = reinterpret_cast<uint16_t *>(target + layout.references_offset);
+	uint8_t *codes = target + layout.codes_offset;
+	for (size_t i = 0; i < edges.size(); i++) {
+		ids[i] = edges[i].id.value;
+		factors[i] = edges[i].scalars.factor;
+		biases[i] = edges[i].scalars.bias;
+		references[i] = edges[i].scalars.reference;
+		std::memcpy(codes + i * layout.code_bytes, edges[i].code, layout.code_bytes);
+	}
+}
+
+} // namespace lm_diskann

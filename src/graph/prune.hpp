@@ -1,0 +1,54 @@
+#pragma once
+
+#include "base/types.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace lm_diskann {
+
+//! A possible neighbour and its distance to the node in question. Ties break by id.
+struct ScoredNode {
+	float distance = 0;
+	NodeId node;
+
+	friend bool operator<(const ScoredNode &a, const ScoredNode &b) {
+		return a.distance < b.distance || (a.distance == b.distance && a.node < b.node);
+	}
+};
+
+struct PruneLimits {
+	//! At most so many neighbours are chosen.
+	uint32_t max_degree = 0;
+	//! Free room up to this many is filled with the nearest of those dropped ("saturation"): a block has a fixed size, so
+	//! an edge more costs no read, and data with hubs or many ties stay connected.
+	uint32_t fill_degree = 0;
+	//! Squared distances: alpha * alpha.
+	float alpha = 1;
+};
+
+//! Chooses out-neighbours of a node from `candidates` (ascending, distinct, without the node itself) into `chosen`,
+//! ascending by distance. A candidate c is dropped if some chosen s has alpha * d(s, c) <= d(node, c).
+//! `distance(NodeId, NodeId)` is symmetric. Cost: O(|candidates| * max_degree) distances, no I/O.
+//! Source: RobustPrune, Algorithm 2 of Subramanya et al., DiskANN, NeurIPS 2019.
+template <class DISTANCE>
+void RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &limits, DISTANCE &&distance,
+                 std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
+	chosen.clear();
+	dropped.clear();
+	for (const ScoredNode &candidate : candidates) {
+		if (chosen.size() == limits.max_degree) {
+			break;
+		}
+		const bool is_covered = std::any_of(chosen.begin(), chosen.end(), [&](const ScoredNode &neighbor) {
+			return limits.alpha * distance(neighbor.node, candidate.node) <= candidate.distance;
+		});
+		(is_covered ? dropped : chosen).push_back(candidate);
+	}
+	for (size_t i = 0; i < dropped.size() && chosen.size() < limits.fill_degree; i++) {
+		chosen.push_back(dropped[i]);
+	}
+	std::sort(chosen.begin(), chosen.end());
+}
+
+} // namespace lm_diskann

@@ -1,0 +1,166 @@
+#include "graph/search.hpp"
+
+#include "base/error.hpp"
+#include "vector/distance.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace lm_diskann {
+
+namespace {
+
+//! References whose entry nodes start a search.
+constexpr size_t ENTRY_COUNT = 4;
+constexpr size_t NODE_SET_INITIAL = 8192;
+
+//! Overflow of a norm can make NaN; it must not reach an ordering.
+float OrInfinity(float distance) {
+	return distance == distance ? distance : std::numeric_limits<float>::infinity();
+}
+
+} // namespace
+
+bool BeamSearch::NodeSet::Insert(NodeId node) {
+	if (2 * (count + 1) > table.size()) {
+		Grow();
+	}
+	// Stored plus one, so that zero means empty. Fibonacci hashing.
+	const uint32_t key = node.value + 1;
+	const size_t mask = table.size() - 1;
+	size_t position = (key * 2654435769U) & mask;
+	while (table[position] != 0) {
+		if (table[position] == key) {
+			return false;
+		}
+		position = (position + 1) & mask;
+	}
+	table[position] = key;
+	count++;
+	return true;
+}
+
+void BeamSearch::NodeSet::Grow() {
+	std::vector<uint32_t> former(table.empty() ? NODE_SET_INITIAL : 2 * table.size(), 0);
+	former.swap(table);
+	count = 0;
+	for (const uint32_t key : former) {
+		if (key != 0) {
+			Insert(NodeId(key - 1));
+		}
+	}
+}
+
+BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam_width_p)
+    : graph(graph_p), query(query_p, query_p + graph_p.layout.dims),
+      beam_width(std::clamp<uint32_t>(beam_width_p, 1, BEAM_WIDTH_MAX)), decoded(graph_p.layout.dims),
+      estimates(graph_p.layout.max_degree), beam_refs(BEAM_WIDTH_MAX) {
+	if (graph.node_count == 0) {
+		return;
+	}
+	graph.quantizer.Prepare(query.data(), prepared);
+	size_t started = 0;
+	for (const uint16_t reference : prepared.nearest_references) {
+		const NodeId entry = reference < graph.entries.size() ? graph.entries[reference] : NO_NODE;
+		if (entry == NO_NODE || !seen.Insert(entry)) {
+			continue;
+		}
+		// The reference's own distance stands for its entry until the block is read.
+		PushCandidate({prepared.reference_terms[reference], entry});
+		if (++started == ENTRY_COUNT) {
+			break;
+		}
+	}
+}
+
+void BeamSearch::PushCandidate(Candidate candidate) {
+	if (nearest_expanded.size() >= list_size && list_size > 0 && candidate.distance >= nearest_expanded.front()) {
+		overflow.push_back(candidate);
+		return;
+	}
+	frontier.push_back(candidate);
+	std::push_heap(frontier.begin(), frontier.end(), std::greater<Candidate>());
+}
+
+bool BeamSearch::ListIsExhausted() const {
+	return frontier.empty() ||
+	       (nearest_expanded.size() >= list_size && frontier.front().distance >= nearest_expanded.front());
+}
+
+void BeamSearch::SetListSize(uint32_t list_size_p) {
+	list_size = list_size_p;
+	nearest_expanded.clear();
+	for (const Visit &visit : visits) {
+		nearest_expanded.push_back(visit.distance);
+	}
+	if (nearest_expanded.size() > list_size) {
+		std::nth_element(nearest_expanded.begin(), nearest_expanded.begin() + list_size, nearest_expanded.end());
+		nearest_expanded.resize(list_size);
+	}
+	std::make_heap(nearest_expanded.begin(), nearest_expanded.end());
+	std::vector<Candidate> remembered;
+	remembered.swap(overflow);
+	for (const Candidate &candidate : remembered) {
+		PushCandidate(candidate);
+	}
+}
+
+void BeamSearch::Expand(uint32_t list_size_p) {
+	if (list_size_p > list_size) {
+		SetListSize(list_size_p);
+	}
+	while (ExpandBeam() > 0) {
+	}
+}
+
+size_t BeamSearch::ExpandBeam() {
+	beam_nodes.clear();
+	beam_pages.clear();
+	while (beam_nodes.size() < beam_width && !ListIsExhausted()) {
+		std::pop_heap(frontier.begin(), frontier.end(), std::greater<Candidate>());
+		beam_nodes.push_back(frontier.back().node);
+		beam_pages.push_back(graph.layout.PageOf(frontier.back().node));
+		frontier.pop_back();
+	}
+	if (beam_nodes.empty()) {
+		return 0;
+	}
+	counters.hops++;
+	PageCacheCounters cache_counters;
+	graph.cache->PinBatch(graph.file_key, Span<const PageId>(beam_pages.data(), beam_pages.size()), PageKind::NODES,
+	                      Span<PageRef>(beam_refs.data(), beam_pages.size()), cache_counters);
+	counters.cache_hits += cache_counters.hits;
+	counters.blocks_read += cache_counters.misses;
+	for (size_t i = 0; i < beam_nodes.size(); i++) {
+		ExpandNode(beam_nodes[i], beam_refs[i].data());
+		beam_refs[i].Reset();
+	}
+	return beam_nodes.size();
+}
+
+void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
+	const NodeView node(graph.layout, page, id, graph.node_count);
+	const float distance =
+	    OrInfinity(Distance(graph.metric, query.data(), node.Vector(decoded.data()), graph.layout.dims));
+	counters.distances_exact++;
+	visits.push_back({distance, id, node.Row()});
+	if (nearest_expanded.size() < list_size) {
+		nearest_expanded.push_back(distance);
+		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
+	} else if (distance < nearest_expanded.front()) {
+		std::pop_heap(nearest_expanded.begin(), nearest_expanded.end());
+		nearest_expanded.back() = distance;
+		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
+	}
+	graph.quantizer.Estimate(prepared, node.Codes(), node.Factors(), node.Biases(), node.References(), node.Degree(),
+	                         estimates.data());
+	counters.distances_estimated += node.Degree();
+	for (uint32_t i = 0; i < node.Degree(); i++) {
+		if (seen.Insert(node.Neighbor(i))) {
+			PushCandidate({OrInfinity(estimates[i]), node.Neighbor(i)});
+		}
+	}
+}
+
+} // namespace lm_diskann

@@ -1,0 +1,104 @@
+// Beam search over the blocks of a graph (Algorithm 1 of Subramanya et al., DiskANN, NeurIPS 2019, with LM-DiskANN's
+// blocks: Pan, Sun, Yu, IEEE BigData 2023, section III).
+//
+// The list of L is kept as two heaps: unexpanded candidates by estimate, and the L nearest expanded nodes by exact
+// distance. The list is exhausted when the best unexpanded estimate is not below the L-th expanded distance. What did
+// not make the list is remembered, so a search resumes with a larger L without expanding any block twice.
+#pragma once
+
+#include "graph/graph.hpp"
+
+#include <vector>
+
+namespace lm_diskann {
+
+//! What one search did so far.
+struct SearchCounters {
+	uint64_t hops = 0;
+	uint64_t blocks_read = 0; //!< page cache misses
+	uint64_t cache_hits = 0;
+	uint64_t distances_exact = 0;
+	uint64_t distances_estimated = 0;
+};
+
+//! An expanded node: its exact distance (of the index's metric) and row.
+struct Visit {
+	float distance = 0;
+	NodeId node;
+	RowId row_id;
+};
+
+//! One traversal. Belongs to one thread; memory grows with the blocks expanded (about 12 bytes an edge met).
+class BeamSearch {
+public:
+	//! `query`: `dims` floats, copied. `beam_width` blocks are read at once, 1..BEAM_WIDTH_MAX.
+	BeamSearch(const Graph &graph_p, const float *query, uint32_t beam_width_p);
+
+	static constexpr uint32_t BEAM_WIDTH_MAX = 64;
+
+	//! Expands until the list of `list_size` is exhausted. Later calls continue with a list at least as large.
+	//! Throws CorruptionError, FileError.
+	void Expand(uint32_t list_size);
+	//! True when every node that can be reached was expanded.
+	bool IsExhausted() const {
+		return frontier.empty() && overflow.empty();
+	}
+	//! All expanded nodes, in the order of their expansion.
+	const std::vector<Visit> &Visits() const {
+		return visits;
+	}
+	const SearchCounters &Counters() const {
+		return counters;
+	}
+
+private:
+	struct Candidate {
+		float distance;
+		NodeId node;
+
+		//! Ties break by id, so that a search is the same on every run.
+		bool operator>(const Candidate &other) const {
+			return distance > other.distance || (distance == other.distance && other.node < node);
+		}
+	};
+	//! Open-addressing set of node ids; grows at half load.
+	class NodeSet {
+	public:
+		//! True when `node` was not in the set.
+		bool Insert(NodeId node);
+
+	private:
+		void Grow();
+		std::vector<uint32_t> table;
+		size_t count = 0;
+	};
+
+	void PushCandidate(Candidate candidate);
+	bool ListIsExhausted() const;
+	void SetListSize(uint32_t list_size);
+	size_t ExpandBeam();
+	void ExpandNode(NodeId node, const uint8_t *page);
+
+	const Graph &graph;
+	std::vector<float> query;
+	uint32_t beam_width;
+	uint32_t list_size = 0;
+	PreparedQuery prepared;
+	NodeSet seen;
+	//! Min-heap of unexpanded candidates.
+	std::vector<Candidate> frontier;
+	//! Candidates that were beyond the list when they were met.
+	std::vector<Candidate> overflow;
+	//! Max-heap of the `list_size` smallest expanded distances.
+	std::vector<float> nearest_expanded;
+	std::vector<Visit> visits;
+	SearchCounters counters;
+	//! Scratch, sized once.
+	std::vector<float> decoded;
+	std::vector<float> estimates;
+	std::vector<PageId> beam_pages;
+	std::vector<NodeId> beam_nodes;
+	std::vector<PageRef> beam_refs;
+};
+
+} // namespace lm_diskann

@@ -1,0 +1,154 @@
+#include "graph/verify.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace lm_diskann {
+
+namespace {
+
+//! Nodes whose codes are compared in one pass over the file; bounds the memory.
+constexpr uint64_t CODE_WINDOW = 65536;
+
+//! The codes of nodes [first, first + count), encoded from their own vectors.
+struct CodeWindow {
+	uint64_t first = 0;
+	uint64_t count = 0;
+	std::vector<CodeScalars> scalars;
+	std::vector<uint8_t> codes;
+};
+
+class GraphVerifier {
+public:
+	GraphVerifier(const Graph &graph_p, const PageFile &file_p, size_t violation_max_p)
+	    : graph(graph_p), file(file_p), violation_max(violation_max_p), page(file_p.PageSize()),
+	      decoded(graph_p.layout.dims) {
+	}
+
+	std::vector<std::string> Run(const std::function<void(NodeId, RowId)> &visit) {
+		ForEachView([&](NodeId id, const NodeView &node) {
+			visit(id, node.Row());
+			CheckNode(id, node);
+		});
+		for (size_t k = 0; k < graph.entries.size(); k++) {
+			if (graph.entries[k] != NO_NODE && graph.entries[k].value >= graph.node_count) {
+				Report("entry " + std::to_string(k) + " names node " + std::to_string(graph.entries[k].value) + " of " +
+				       std::to_string(graph.node_count));
+			}
+		}
+		// A lossy own vector cannot give its code again.
+		const bool can_encode = graph.layout.storage == VectorStorage::NATIVE;
+		for (uint64_t first = 0; can_encode && violations.empty() && first < graph.node_count; first += CODE_WINDOW) {
+			CheckCodes(first);
+		}
+		return std::move(violations);
+	}
+
+private:
+	void Report(const std::string &violation) {
+		if (violations.size() < violation_max) {
+			violations.push_back(violation);
+		}
+	}
+
+	template <class FUNCTION>
+	void ForEachView(FUNCTION &&run) {
+		for (uint64_t i = 0; i < graph.node_count && violations.size() < violation_max; i++) {
+			const NodeId id = NodeId(uint32_t(i));
+			try {
+				if (i % graph.layout.nodes_per_page == 0) {
+					file.ReadPage(graph.layout.PageOf(id), PageKind::NODES, page.span());
+				}
+				run(id, NodeView(graph.layout, page.data(), id, graph.node_count));
+			} catch (const CorruptionError &error) {
+				Report(error.what());
+				i += graph.layout.nodes_per_page - 1 - i % graph.layout.nodes_per_page;
+			}
+		}
+	}
+
+	void CheckNode(NodeId id, const NodeView &node) {
+		const std::string name = "node " + std::to_string(id.value);
+		std::vector<uint32_t> ids(node.Ids(), node.Ids() + node.Degree());
+		std::sort(ids.begin(), ids.end());
+		if (std::adjacent_find(ids.begin(), ids.end()) != ids.end()) {
+			Report(name + " names a neighbor twice");
+		}
+		if (std::binary_search(ids.begin(), ids.end(), id.value)) {
+			Report(name + " names itself as neighbor");
+		}
+		if (node.Row().value < 0) {
+			Report(name + " has row id " + std::to_string(node.Row().value));
+		}
+		const float *vector = node.Vector(decoded.data());
+		if (!std::all_of(vector, vector + graph.layout.dims, [](float value) { return std::isfinite(value); })) {
+			Report(name + " has a vector that is not finite");
+		}
+	}
+
+	void CheckCodes(uint64_t first) {
+		const uint32_t code_bytes = graph.layout.code_bytes;
+		CodeWindow window;
+		window.first = first;
+		window.count = std::min(CODE_WINDOW, graph.node_count - first);
+		window.scalars.resize(window.count);
+		window.codes.resize(window.count * code_bytes);
+		std::vector<float> scratch;
+		ForEachView([&](NodeId id, const NodeView &node) {
+			const uint64_t at = id.value - first; // wraps below the window
+			if (at < window.count) {
+				window.scalars[at] = graph.quantizer.Encode(node.Vector(decoded.data()),
+				                                            window.codes.data() + at * code_bytes, scratch);
+			}
+		});
+		ForEachView([&](NodeId id, const NodeView &node) {
+			for (uint32_t i = 0; i < node.Degree(); i++) {
+				const uint64_t at = node.Neighbor(i).value - first;
+				if (at < window.count && !EdgeEquals(node, i, window, at)) {
+					Report("node " + std::to_string(id.value) + " holds a code of neighbor " +
+					       std::to_string(node.Neighbor(i).value) + " that is not the neighbor's");
+				}
+			}
+		});
+	}
+
+	bool EdgeEquals(const NodeView &node, uint32_t edge, const CodeWindow &window, uint64_t at) const {
+		const uint32_t code_bytes = graph.layout.code_bytes;
+		const CodeScalars &scalars = window.scalars[at];
+		return node.References()[edge] == scalars.reference && node.Factors()[edge] == scalars.factor &&
+		       node.Biases()[edge] == scalars.bias &&
+		       std::memcmp(node.Codes() + size_t(edge) * code_bytes, window.codes.data() + at * code_bytes,
+		                   code_bytes) == 0;
+	}
+
+	const Graph &graph;
+	const PageFile &file;
+	size_t violation_max;
+	AlignedBuffer<uint8_t> page;
+	std::vector<float> decoded;
+	std::vector<std::string> violations;
+};
+
+} // namespace
+
+std::vector<std::string> VerifyGraph(const Graph &graph, const PageFile &file, size_t violation_max,
+                                     const std::function<void(NodeId node, RowId row_id)> &visit) {
+	return GraphVerifier(graph, file, violation_max).Run(visit);
+}
+
+void ForEachNode(const Graph &graph, const PageFile &file,
+                 const std::function<void(NodeId node, RowId row_id)> &visit) {
+	const AlignedBuffer<uint8_t> page(file.PageSize());
+	for (uint64_t i = 0; i < graph.node_count; i++) {
+		const NodeId id = NodeId(uint32_t(i));
+		if (i % graph.layout.nodes_per_page == 0) {
+			file.ReadPage(graph.layout.PageOf(id), PageKind::NODES, page.span());
+		}
+		visit(id, NodeView(graph.layout, page.data(), id, graph.node_count).Row());
+	}
+}
+
+} // namespace lm_diskann

@@ -60,6 +60,11 @@ public:
 	constexpr Span(CONTAINER &container) : first(container.data()), length(container.size()) { // NOLINT: a view
 	}
 
+	template <class CONTAINER,
+	          class = std::enable_if_t<std::is_convertible_v<decltype(std::declval<const CONTAINER &>().data()), T *>>>
+	constexpr Span(const CONTAINER &container) : first(container.data()), length(container.size()) { // NOLINT: a view
+	}
+
 	constexpr T *data() const {
 		return first;
 	}

@@ -70,7 +70,7 @@ public:
 	//! a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything that can be
 	//! reached was returned. Throws CorruptionError, FileError.
 	std::vector<Neighbor> Next(size_t count);
-	const SearchCounters &Counters() const;
+	SearchCounters Counters() const;
 
 private:
 	friend class AnnIndex;
@@ -79,7 +79,7 @@ private:
 	std::unique_ptr<Impl> impl;
 };
 
-//! Collects rows, then builds generation 1. Add may be called by several threads at once; Work as GraphBuilder::Work.
+//! Collects rows, then builds generation 1. Add may be called by several threads at once; Work as well, after Start.
 class IndexBuilder {
 public:
 	//! `reserve_memory(bytes)` is asked before each large allocation and throws when the budget does not allow it;
@@ -99,7 +99,7 @@ public:
 	void Start(std::unique_ptr<File> file, const Uuid &uuid);
 	//! Does a piece of the work; call it from any number of threads until it says FINISHED. Same input, same file, for any
 	//! number of threads.
-	WorkState Work(size_t worker);
+	WorkState Work();
 	//! 0..1 over all phases, and the name of the current one.
 	double Progress() const;
 	const char *PhaseName() const;

@@ -134,6 +134,27 @@ CodeFamily PoorestWanted(uint32_t dims) {
 	return dims < 1536 ? CodeFamily::TWO_BIT : CodeFamily::ONE_BIT;
 }
 
+//! Sets page size and codes as far as the options leave them open; returns the degree that then fits a block.
+uint32_t ChooseBlock(const IndexOptions &options, IndexConfiguration &configuration) {
+	const uint32_t dims = configuration.dims;
+	const uint32_t wanted = options.max_degree.value_or(dims < 512 ? DEGREE_WANTED_BELOW_512 : DEGREE_WANTED);
+	const CodeFamily sizing_code = options.codes.value_or(PoorestWanted(dims));
+	uint32_t page_size = options.block_size.value_or(PAGE_SIZE_MIN);
+	while (!options.block_size && page_size < PAGE_SIZE_MAX && !HasRoom(configuration, page_size, sizing_code, wanted)) {
+		page_size += BLOCK_STEP;
+	}
+	configuration.page_size = page_size;
+	configuration.codes = options.codes.value_or(CodeFamily::ONE_BIT);
+	for (const CodeFamily codes : RICHEST_FIRST) {
+		if (!options.codes && HasRoom(configuration, page_size, codes, wanted)) {
+			configuration.codes = codes;
+			break;
+		}
+	}
+	return NodeLayout::DegreeThatFits(page_size, dims, configuration.element_type, configuration.vectors,
+	                                  configuration.codes);
+}
+
 } // namespace
 
 IndexOptions ParseOptions(const std::vector<std::pair<std::string, std::string>> &pairs) {
@@ -189,31 +210,18 @@ IndexConfiguration Configure(const IndexOptions &options, ElementType element_ty
 	configuration.alpha = options.alpha;
 	configuration.seed = options.seed;
 
-	const uint32_t wanted = options.max_degree.value_or(dims < 512 ? DEGREE_WANTED_BELOW_512 : DEGREE_WANTED);
-	const CodeFamily sizing_code = options.codes.value_or(PoorestWanted(dims));
-	uint32_t page_size = options.block_size.value_or(PAGE_SIZE_MIN);
-	while (!options.block_size && page_size < PAGE_SIZE_MAX && !HasRoom(configuration, page_size, sizing_code, wanted)) {
-		page_size += BLOCK_STEP;
-	}
-	configuration.page_size = page_size;
-	if (options.codes) {
-		configuration.codes = *options.codes;
-	} else {
-		configuration.codes = CodeFamily::ONE_BIT;
-		for (const CodeFamily codes : RICHEST_FIRST) {
-			if (HasRoom(configuration, page_size, codes, wanted)) {
-				configuration.codes = codes;
-				break;
-			}
-		}
-	}
-	const uint32_t room =
-	    NodeLayout::DegreeThatFits(page_size, dims, element_type, configuration.vectors, configuration.codes);
 	const uint32_t needed = options.max_degree.value_or(MAX_DEGREE_MIN);
+	uint32_t room = ChooseBlock(options, configuration);
+	// Beyond about 15,000 dimensions no block holds a native vector; the host re-ranks what a lossy form finds.
+	if (room < needed && element_type == ElementType::FLOAT32 && configuration.vectors == VectorStorage::NATIVE) {
+		configuration.vectors = VectorStorage::F16;
+		room = ChooseBlock(options, configuration);
+	}
 	if (room < needed) {
-		throw UsageError("a block of " + std::to_string(page_size) + " bytes has room for " + std::to_string(room) +
-		                 " neighbors of a vector with " + std::to_string(dims) + " dimensions and codes '" +
-		                 CodeFamilyName(configuration.codes) + "', but " + std::to_string(needed) +
+		throw UsageError("a block of " + std::to_string(configuration.page_size) + " bytes has room for " +
+		                 std::to_string(room) + " neighbors of a vector with " + std::to_string(dims) +
+		                 " dimensions and codes '" + CodeFamilyName(configuration.codes) + "', but " +
+		                 std::to_string(needed) +
 		                 " are needed; use a larger block_size, a smaller R, poorer codes or vectors = 'int8'");
 	}
 	configuration.max_degree = options.max_degree.value_or(std::min(room, DEGREE_FILLED_MAX));

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "base/types.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace lm_diskann {
+
+//! A compressed set of row ids (CRoaring). Not thread-safe.
+class RowSet {
+public:
+	RowSet();
+	RowSet(RowSet &&) noexcept;
+	RowSet &operator=(RowSet &&) noexcept;
+	~RowSet();
+
+	//! True when the row was not in the set. Throws std::bad_alloc.
+	bool Insert(RowId row_id);
+	//! True when the row was in the set.
+	bool Erase(RowId row_id);
+	bool Contains(RowId row_id) const;
+	uint64_t Count() const;
+	uint64_t MemoryBytes() const;
+
+	std::vector<uint8_t> Serialize() const;
+	//! Throws CorruptionError.
+	static RowSet Deserialize(ConstByteSpan bytes);
+
+private:
+	struct Bitmap;
+	std::unique_ptr<Bitmap> bitmap;
+};
+
+} // namespace lm_diskann

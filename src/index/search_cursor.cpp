@@ -1,0 +1,119 @@
+#include "base/error.hpp"
+#include "graph/search.hpp"
+#include "index/index_state.hpp"
+#include "vector/distance.hpp"
+
+#include <algorithm>
+
+namespace lm_diskann {
+
+namespace {
+
+bool IsNearer(const Neighbor &a, const Neighbor &b) {
+	return a.distance < b.distance || (a.distance == b.distance && a.row_id < b.row_id);
+}
+
+} // namespace
+
+struct SearchCursor::Impl {
+	Impl(std::shared_ptr<AnnIndex> index_p, AnnIndex::Impl &state_p, const float *query, uint32_t list_size_p,
+	     uint32_t beam_width)
+	    : index(std::move(index_p)), state(state_p), search(state_p.graph, query, beam_width), list_size(list_size_p) {
+		ScanDelta(query);
+	}
+	~Impl() {
+		const SearchCounters total = Counters();
+		IndexCounters &sums = state.counters;
+		sums.queries++;
+		sums.hops += total.hops;
+		sums.blocks_read += total.blocks_read;
+		sums.cache_hits += total.cache_hits;
+		sums.distances_exact += total.distances_exact;
+		sums.distances_estimated += total.distances_estimated;
+	}
+
+	SearchCounters Counters() const {
+		SearchCounters total = search.Counters();
+		total.distances_exact += delta_distances;
+		return total;
+	}
+
+	void ScanDelta(const float *query) {
+		const uint32_t dims = state.configuration.dims;
+		std::vector<float> widened(dims);
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		pending.reserve(state.delta.Count());
+		state.delta.ForEach([&](RowId row_id, const uint8_t *stored) {
+			const float *vector = reinterpret_cast<const float *>(stored);
+			if (state.configuration.element_type == ElementType::INT8) {
+				WidenInt8(reinterpret_cast<const int8_t *>(stored), widened.data(), dims);
+				vector = widened.data();
+			}
+			const float distance = Distance(state.configuration.metric, query, vector, dims);
+			pending.push_back({distance == distance ? distance : std::numeric_limits<float>::infinity(), row_id});
+		});
+		delta_distances = pending.size();
+	}
+
+	//! Moves what the traversal expanded since the last call to the pending rows, without the dead ones.
+	void CollectVisits() {
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		const std::vector<Visit> &visits = search.Visits();
+		for (; collected < visits.size(); collected++) {
+			if (state.tombstones.Contains(visits[collected].row_id)) {
+				continue;
+			}
+			pending.push_back({visits[collected].distance, visits[collected].row_id});
+		}
+	}
+
+	std::vector<Neighbor> Next(size_t count) {
+		if (list_size < returned + count) {
+			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max(returned + count, size_t(list_size) * 2)));
+		}
+		search.Expand(list_size);
+		CollectVisits();
+		while (pending.size() < count && !search.IsExhausted()) {
+			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, size_t(list_size) * 2));
+			search.Expand(list_size);
+			CollectVisits();
+		}
+		const size_t found = std::min(count, pending.size());
+		std::partial_sort(pending.begin(), pending.begin() + found, pending.end(), IsNearer);
+		std::vector<Neighbor> nearest(pending.begin(), pending.begin() + found);
+		pending.erase(pending.begin(), pending.begin() + found);
+		returned += found;
+		return nearest;
+	}
+
+	std::shared_ptr<AnnIndex> index;
+	AnnIndex::Impl &state;
+	BeamSearch search;
+	uint32_t list_size;
+	//! Rows found and not yet returned.
+	std::vector<Neighbor> pending;
+	size_t collected = 0;
+	size_t returned = 0;
+	uint64_t delta_distances = 0;
+};
+
+SearchCursor::SearchCursor(std::unique_ptr<Impl> impl_p) : impl(std::move(impl_p)) {
+}
+SearchCursor::SearchCursor(SearchCursor &&) noexcept = default;
+SearchCursor::~SearchCursor() = default;
+
+std::vector<Neighbor> SearchCursor::Next(size_t count) {
+	return impl->Next(count);
+}
+
+SearchCounters SearchCursor::Counters() const {
+	return impl->Counters();
+}
+
+SearchCursor AnnIndex::Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width) {
+	const auto list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max<size_t>({l_search, k, 1})));
+	return SearchCursor(
+	    std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
+}
+
+} // namespace lm_diskann

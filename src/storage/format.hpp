@@ -68,4 +68,69 @@ struct Marker {
 	}
 };
 
+//! A byte string in consecutive slots, page_size - sizeof(PageHead) bytes a page; for what is small and read as a
+//! whole. All zeros: absent.
+struct BlobRef {
+	uint64_t size_bytes = 0;
+	Slot first;
+	uint32_t reserved = 0;
+};
+static_assert(sizeof(BlobRef) == 16);
+//! Slot and page numbers are below it.
+static constexpr uint32_t NUMBER_END = 0xFFFFFFFF;
+
+//! All of a radix map that is not in its pages. An empty map is all zeros.
+struct RadixRoot {
+	//! Entry as stored in pages: tag in the top two bits (0 empty, 1 child, 2 run), below it 48 bits.
+	uint64_t entry = 0;
+	//! Keys below `key_end` may be present.
+	uint64_t key_end = 0;
+	//! Levels of pages below the root entry; 0 when the entry is a run or empty.
+	uint32_t height = 0;
+	uint32_t reserved = 0;
+};
+static_assert(sizeof(RadixRoot) == 24);
+
+//! Follows the PageHead of a meta page; followed by `roots_size` bytes of the owner's roots, then zeros.
+struct MetaHead {
+	//! PageId -> Slot.
+	RadixRoot page_map;
+	//! Blob: FreeListHead, then the extents of slots, then those of page ids, then zeros.
+	BlobRef free_list;
+	//! One beyond the last slot this generation reaches; every slot from here on is free.
+	uint32_t slot_count;
+	//! Every page id ever given is below it.
+	uint32_t page_id_end;
+	uint32_t roots_size;
+	uint32_t reserved;
+};
+static_assert(sizeof(MetaHead) == 56);
+static_assert(sizeof(PageHead) + sizeof(MetaHead) + ROOTS_SIZE_MAX <= PAGE_SIZE_MIN);
+
+struct FreeListHead {
+	uint32_t slot_extent_count;
+	uint32_t id_extent_count;
+};
+static_assert(sizeof(FreeListHead) == 8);
+
+//! Consecutive slots or page ids; extents ascend and neither touch nor overlap.
+struct Extent {
+	uint32_t first;
+	uint32_t count;
+};
+static_assert(sizeof(Extent) == 8);
+
+//! First bytes of sector 1 (odd generations) or 2 (even ones), written after the meta page is durable and not synced
+//! by itself. `checksum` covers the struct without its first 8 bytes. Only messages use it.
+struct StampedMarker {
+	uint64_t checksum;
+	std::array<char, 8> magic;
+	Uuid uuid;
+	uint64_t generation;
+	uint64_t meta_checksum;
+	uint32_t meta_slot;
+	uint32_t reserved;
+};
+static_assert(sizeof(StampedMarker) == 56);
+
 } // namespace lm_diskann

@@ -15,6 +15,7 @@
 namespace lm_diskann {
 
 class PageCache;
+struct PageFrame;
 
 //! Hits and misses of one caller; not shared between threads.
 struct PageCacheCounters {
@@ -38,21 +39,21 @@ public:
 	explicit operator bool() const {
 		return bytes != nullptr;
 	}
-	void Reset();
+	void Reset() noexcept;
 
 private:
 	friend class PageCache;
-	struct Frame;
 
 	PageCache *cache = nullptr;
-	Frame *frame = nullptr;
+	PageFrame *frame = nullptr;
 	const uint8_t *bytes = nullptr;
 };
 
 //! Thread-safe. One object serves all indexes of a database instance; it outlives every file attached to it.
 class PageCache {
 public:
-	//! Asked before the cache grows by `bytes` (true: granted) and told when it shrinks by them. Thread-safe.
+	//! Asked before the cache grows by `bytes` (true: granted) and told when it shrinks by them. Called from any thread,
+	//! without a lock held; must not throw. A denied page that is needed at once is freed as soon as it is unpinned.
 	struct MemoryAccount {
 		std::function<bool(uint64_t bytes)> reserve;
 		std::function<void(uint64_t bytes)> release;
@@ -79,19 +80,22 @@ public:
 	//! Pins one page; reads and verifies it when absent.
 	PageRef Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters);
 	//! Pins ids[i] into refs[i]; all absent pages are read with one batch. `refs` has ids.size() elements.
-	//! Several threads may ask for the same page at once; one of the reads wins.
+	//! Several threads may ask for the same page at once; one of the reads wins. After an error some refs hold pins.
 	void PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Span<PageRef> refs, PageCacheCounters &counters);
 
 	//! Replaces the page by a copy of `page` (page_size bytes). It is dirty: it reaches the file, always in a fresh slot,
 	//! at Flush or when a later Put needs room (readers never evict a dirty frame, so only the file's one changing thread
 	//! writes). Called by that thread.
 	void Put(FileKey key, PageId id, PageKind kind, ConstByteSpan page);
+	//! PageFile::FreePage, and no frame of the page is left, dirty or not. Called by the file's one changing thread.
+	void Free(FileKey key, PageId id);
 	//! Writes all dirty pages of the file, in page order. Called by the file's one changing thread.
 	void Flush(FileKey key);
 
+	struct Impl;
+
 private:
 	friend class PageRef;
-	struct Impl;
 	std::unique_ptr<Impl> impl;
 };
 

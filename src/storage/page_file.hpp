@@ -28,14 +28,6 @@
 
 namespace lm_diskann {
 
-//! A byte string in a chain of slots, for what is small and read as a whole. All zeros: absent.
-struct BlobRef {
-	uint64_t size_bytes = 0;
-	Slot first;
-	uint32_t reserved = 0;
-};
-static_assert(sizeof(BlobRef) == 16);
-
 //! One mapped page of a batched read: `page` is page_size bytes.
 struct PageReadRequest {
 	PageId id;

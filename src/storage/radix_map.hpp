@@ -28,24 +28,13 @@ struct RadixPageSpace {
 	std::function<void(uint64_t address)> release;
 };
 
-//! All of a map that is not in pages; stored by the owner. An empty map is all zeros.
-struct RadixRoot {
-	//! Entry as stored in pages: tag in the top two bits (0 empty, 1 child, 2 run), below it 48 bits.
-	uint64_t entry = 0;
-	//! Keys below `key_end` may be present.
-	uint64_t key_end = 0;
-	//! Levels of pages below the root entry; 0 when the entry is a run or empty.
-	uint32_t height = 0;
-	uint32_t reserved = 0;
-};
-static_assert(sizeof(RadixRoot) == 24);
-
 //! Lookups are const and safe beside each other; changes by one thread without lookups on the same object. Owners that
 //! need concurrent lookups copy the root (24 bytes) and look up in the copy.
 class RadixMap {
 public:
 	static constexpr uint64_t VALUE_MAX = (uint64_t(1) << 48) - 1;
 
+	//! Throws CorruptionError for a root that no map has.
 	RadixMap(RadixPageSpace space_p, RadixRoot root_p);
 
 	const RadixRoot &Root() const {

@@ -1,0 +1,120 @@
+// One shard of the page cache: a hash table of frames and the S3-FIFO queues that choose whom to evict.
+//
+// A frame is *listed* while the table holds it. A listed clean frame is in one of the two queues, a listed dirty one in
+// its file's list of dirty frames. An unlisted frame belongs to its pins; the last one frees it.
+// Source: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023, Algorithm 1.
+#pragma once
+
+#include "storage/page_cache.hpp"
+
+#include <mutex>
+#include <vector>
+
+namespace lm_diskann {
+
+struct CachedFile;
+
+//! Head of an allocation of BytesFor(page_size) bytes; the page follows at HEAD_SIZE, aligned to 64 bytes.
+struct PageFrame {
+	static constexpr size_t HEAD_SIZE = 128;
+	static constexpr size_t ALIGNMENT = 64;
+	//! Bit of `pins` beside the count.
+	static constexpr uint32_t UNLISTED = uint32_t(1) << 31;
+	static constexpr uint8_t USE_COUNT_MAX = 3;
+
+	static size_t BytesFor(uint32_t page_size) {
+		return HEAD_SIZE + page_size;
+	}
+	size_t Bytes() const {
+		return BytesFor(page_size);
+	}
+	uint8_t *Page() {
+		return reinterpret_cast<uint8_t *>(this) + HEAD_SIZE;
+	}
+
+	//! Rises under the shard's lock only, falls at any time.
+	std::atomic<uint32_t> pins {0};
+	PageId id;
+	uint32_t page_size = 0;
+	PageKind kind = PageKind::NONE;
+	//! Pins since it was listed or last spared, at most USE_COUNT_MAX.
+	uint8_t use_count = 0;
+	bool is_dirty = false;
+	bool is_in_main = false;
+	//! The memory account granted it.
+	bool is_accounted = false;
+	uint64_t hash = 0;
+	PageCache::FileKey key = 0;
+	CachedFile *file = nullptr;
+	PageFrame *next_in_bucket = nullptr;
+	PageFrame *newer = nullptr;
+	PageFrame *older = nullptr;
+};
+static_assert(sizeof(PageFrame) <= PageFrame::HEAD_SIZE);
+
+//! Frames in order of arrival, linked through `newer` and `older`.
+class FrameQueue {
+public:
+	PageFrame *Oldest() const {
+		return oldest;
+	}
+	size_t Count() const {
+		return count;
+	}
+	uint64_t Bytes() const {
+		return bytes;
+	}
+	void PushNewest(PageFrame &frame);
+	void Remove(PageFrame &frame);
+
+private:
+	PageFrame *newest = nullptr;
+	PageFrame *oldest = nullptr;
+	size_t count = 0;
+	uint64_t bytes = 0;
+};
+
+//! All members but `lock` are guarded by it.
+class CacheShard {
+public:
+	CacheShard();
+
+	mutable std::mutex lock;
+	//! Changes of listed pages. A read that began before a change must not list what it read.
+	uint64_t change_count = 0;
+
+	PageFrame *Find(uint64_t hash, PageCache::FileKey key, PageId id) const;
+	//! Lists a frame; a clean one joins the queue that its past deserves.
+	void List(PageFrame &frame);
+	//! Takes the frame out of the table and, if clean, its queue.
+	void Unlist(PageFrame &frame);
+	//! A dirty listed frame has become clean.
+	void SetClean(PageFrame &frame);
+	//! Unlists and returns the unpinned clean frame that S3-FIFO gives up; none if there is no such frame.
+	PageFrame *TakeVictim();
+	//! Unlists and returns all frames of the file. Cost: the whole shard.
+	std::vector<PageFrame *> TakeAllOf(PageCache::FileKey key);
+
+private:
+	struct Ghost {
+		uint64_t hash = 0;
+		//! Value of ghost_clock when it left the small queue; 0: unused.
+		uint64_t time = 0;
+	};
+
+	void Enqueue(PageFrame &frame);
+	void Grow();
+	bool IsGhost(uint64_t hash) const;
+	PageFrame *TakeFromSmall();
+	PageFrame *TakeFromMain();
+
+	//! Powers of two; as many ghosts as buckets, each in the place its hash says.
+	std::vector<PageFrame *> buckets;
+	std::vector<Ghost> ghosts;
+	uint64_t ghost_clock = 0;
+	size_t listed_count = 0;
+	FrameQueue small;
+	FrameQueue main;
+};
+
+} // namespace lm_diskann

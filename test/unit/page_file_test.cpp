@@ -1,0 +1,481 @@
+// Property: a PageFile gives back exactly what its published generations hold, keeps the storage law (tests are named
+// after its numbers), and treats bytes on disk as hostile. The file lies on a SimDisk, which shows what was written.
+#include "storage/page_file.hpp"
+
+#include "base/error.hpp"
+#include "sim/sim_file.hpp"
+#include "storage/memory_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <set>
+#include <thread>
+
+namespace lm_diskann {
+
+namespace {
+
+constexpr uint32_t PAGE_SIZE = 4096;
+const Uuid UUID = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+ConstByteSpan Text(const char *text) {
+	return ConstByteSpan(reinterpret_cast<const uint8_t *>(text), std::strlen(text));
+}
+
+std::string ToString(ConstByteSpan bytes) {
+	return std::string(bytes.begin(), bytes.end());
+}
+
+//! A page whose payload follows from `content`.
+AlignedBuffer<uint8_t> MakePage(uint64_t content, uint32_t count = 1) {
+	AlignedBuffer<uint8_t> page(size_t(PAGE_SIZE) * count);
+	for (size_t i = 0; i < page.size(); i++) {
+		page[i] = i % PAGE_SIZE < sizeof(PageHead) ? 0 : uint8_t((content + i / PAGE_SIZE) * 131 + i);
+	}
+	return page;
+}
+
+void WritePage(PageFile &file, PageId id, uint64_t content) {
+	AlignedBuffer<uint8_t> page = MakePage(content);
+	file.WritePage(id, PageKind::NODES, page.span());
+}
+
+void ExpectPage(const PageFile &file, PageId id, uint64_t content) {
+	AlignedBuffer<uint8_t> expected = MakePage(content);
+	AlignedBuffer<uint8_t> page(PAGE_SIZE);
+	file.ReadPage(id, PageKind::NODES, page.span());
+	EXPECT_EQ(std::memcmp(page.data() + sizeof(PageHead), expected.data() + sizeof(PageHead),
+	                      PAGE_SIZE - sizeof(PageHead)),
+	          0)
+	    << "page " << id.value;
+}
+
+uint64_t OffsetOf(Slot slot) {
+	return FILE_HEAD_SIZE + uint64_t(slot.value) * PAGE_SIZE;
+}
+
+//! A page file on a disk.
+struct Fixture {
+	std::shared_ptr<SimDisk> disk = SimDisk::Make(1);
+	std::unique_ptr<PageFile> file = PageFile::Create(disk->OpenFile(), PAGE_SIZE, UUID, Text("dims=3"));
+
+	void Reopen(const Marker &marker) {
+		file = PageFile::Open(disk->OpenFile(), marker);
+	}
+	PageId AddPages(uint32_t count, uint64_t content) {
+		PageId first = file->ReservePages(count);
+		AlignedBuffer<uint8_t> pages = MakePage(content, count);
+		file->WritePages(first, PageKind::NODES, pages.span());
+		return first;
+	}
+	void ExpectSound() const {
+		EXPECT_EQ(file->Verify(), std::vector<std::string>());
+	}
+};
+
+//! The message of the CorruptionError that opening `image` gives; empty if it opens.
+std::string OpenMessage(std::vector<uint8_t> image, const Marker &marker) {
+	try {
+		PageFile::Open(SimDisk::Make(0, std::move(image))->OpenFile(), marker);
+	} catch (const CorruptionError &error) {
+		return error.what();
+	}
+	return "";
+}
+
+//! Opens `image` and reads everything in it; CorruptionError is fine, anything else fails the test.
+void ExpectCorruptOrSame(std::vector<uint8_t> image, const Marker &marker, PageId page_count) {
+	try {
+		auto file = PageFile::Open(SimDisk::Make(0, std::move(image))->OpenFile(), marker);
+		EXPECT_EQ(ToString(file->Configuration()), "dims=3");
+		EXPECT_EQ(ToString(file->Roots()), "roots");
+		file->Verify();
+		for (uint32_t id = 0; id < page_count.value; id++) {
+			ExpectPage(*file, PageId(id), id);
+		}
+	} catch (const CorruptionError &) {
+	}
+}
+
+} // namespace
+
+TEST(PageFileTest, WrittenPagesAreReadBeforeAndAfterPublishAndReopen) {
+	Fixture fixture;
+	PageId first = fixture.AddPages(10, 0);
+	WritePage(*fixture.file, PageId(4), 77);
+	ExpectPage(*fixture.file, PageId(4), 77);
+	Marker marker = fixture.file->Publish(Text("roots"));
+	fixture.Reopen(marker);
+	EXPECT_EQ(first, PageId(0));
+	for (uint32_t id = 0; id < 10; id++) {
+		ExpectPage(*fixture.file, PageId(id), id == 4 ? 77 : id);
+	}
+	EXPECT_EQ(ToString(fixture.file->Roots()), "roots");
+	EXPECT_EQ(ToString(fixture.file->Configuration()), "dims=3");
+	EXPECT_EQ(fixture.file->Current(), Generation(1));
+	EXPECT_TRUE(fixture.file->CurrentMarker() == marker);
+	EXPECT_EQ(fixture.file->PageIdEnd(), 10u);
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, BatchedReadsCheckEveryPage) {
+	Fixture fixture;
+	fixture.AddPages(4, 0);
+	AlignedBuffer<uint8_t> pages(4 * PAGE_SIZE);
+	std::vector<PageReadRequest> requests;
+	for (uint32_t id = 0; id < 4; id++) {
+		requests.push_back({PageId(3 - id), PageKind::NODES, pages.span().SubSpan(id * PAGE_SIZE, PAGE_SIZE)});
+	}
+	fixture.file->ReadPages(Span<const PageReadRequest>(requests.data(), requests.size()));
+	EXPECT_EQ(pages[100], MakePage(3)[100]);
+	requests[2].kind = PageKind::ROW_MAP;
+	EXPECT_THROW(fixture.file->ReadPages(Span<const PageReadRequest>(requests.data(), requests.size())),
+	             CorruptionError);
+}
+
+TEST(PageFileTest, LinearBuildWritesNoMapPage) {
+	Fixture fixture;
+	PageId first = fixture.file->ReservePages(3000);
+	for (uint32_t id = 0; id < 3000; id += 100) {
+		AlignedBuffer<uint8_t> pages = MakePage(id, 100);
+		fixture.file->WritePages(PageId(first.value + id), PageKind::NODES, pages.span());
+	}
+	Marker marker = fixture.file->Publish({});
+	EXPECT_EQ(fixture.file->Counters().pages_written.load(), 3000u + 2u); // The free list and the meta page.
+	fixture.Reopen(marker);
+	ExpectPage(*fixture.file, PageId(2999), 2999);
+	EXPECT_EQ(fixture.file->Counters().pages_read.load(), 1u + 1u); // The free list and the page, no map page.
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, ChangedPagesOfALinearMapCostOnlyTheirPath) {
+	Fixture fixture;
+	fixture.AddPages(3000, 0);
+	fixture.file->Publish({});
+	uint64_t before = fixture.file->Counters().pages_written;
+	WritePage(*fixture.file, PageId(1234), 9);
+	Marker marker = fixture.file->Publish({});
+	// The page, two map pages (508^2 > 3000), free list, meta page.
+	EXPECT_EQ(fixture.file->Counters().pages_written - before, 1u + 2u + 1u + 1u);
+	fixture.Reopen(marker);
+	ExpectPage(*fixture.file, PageId(1233), 1233);
+	ExpectPage(*fixture.file, PageId(1234), 9);
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, BlobsOfAnySizeComeBack) {
+	Fixture fixture;
+	std::vector<BlobRef> blobs;
+	std::vector<size_t> sizes = {0, 1, 4064, 4065, 100000, 1500000};
+	for (size_t size : sizes) {
+		std::vector<uint8_t> bytes(size, uint8_t(size % 251));
+		blobs.push_back(fixture.file->WriteBlob(ConstByteSpan(bytes)));
+	}
+	fixture.Reopen(fixture.file->Publish({}));
+	for (size_t i = 0; i < sizes.size(); i++) {
+		EXPECT_EQ(fixture.file->ReadBlob(blobs[i]), std::vector<uint8_t>(sizes[i], uint8_t(sizes[i] % 251)));
+	}
+	fixture.ExpectSound();
+	for (const BlobRef &blob : blobs) {
+		fixture.file->FreeBlob(blob);
+	}
+	EXPECT_THROW(fixture.file->FreeBlob(blobs[1]), CorruptionError);
+	fixture.file->Publish({});
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, FreedPagesHaveNoBytesAndTheirIdsWaitForTheNextGeneration) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	fixture.file->Publish({});
+	fixture.file->FreePage(PageId(2));
+	AlignedBuffer<uint8_t> page(PAGE_SIZE);
+	EXPECT_THROW(fixture.file->ReadPage(PageId(2), PageKind::NODES, page.span()), CorruptionError);
+	EXPECT_THROW(fixture.file->FreePage(PageId(2)), InternalError);
+	EXPECT_THROW(WritePage(*fixture.file, PageId(2), 1), InternalError);
+	EXPECT_EQ(fixture.file->ReservePages(1), PageId(5));
+	Marker marker = fixture.file->Publish({});
+	fixture.ExpectSound();
+	fixture.Reopen(marker);
+	EXPECT_THROW(fixture.file->ReadPage(PageId(2), PageKind::NODES, page.span()), CorruptionError);
+	EXPECT_EQ(fixture.file->ReservePages(1), PageId(2));
+	WritePage(*fixture.file, PageId(2), 50);
+	ExpectPage(*fixture.file, PageId(2), 50);
+}
+
+TEST(PageFileTest, Law1AndLaw4FreedSlotsAreWrittenOnlyAfterConfirm) {
+	Fixture fixture;
+	fixture.AddPages(20, 0);
+	Marker named = fixture.file->Publish(Text("roots"));
+	fixture.file->Confirm(named.generation);
+	std::vector<uint8_t> before = fixture.disk->Image();
+	fixture.disk->TakeWrites();
+	for (int round = 0; round < 3; round++) { // Published, never confirmed.
+		for (uint32_t id = 0; id < 20; id++) {
+			WritePage(*fixture.file, PageId(id), 100 * round + id);
+		}
+		fixture.file->Publish({});
+	}
+	std::vector<uint8_t> after = fixture.disk->Image();
+	for (auto [offset, size] : fixture.disk->TakeWrites()) {
+		EXPECT_TRUE(offset < FILE_HEAD_SIZE || offset >= OffsetOf(Slot(22))) << offset;
+	}
+	EXPECT_EQ(std::memcmp(before.data() + FILE_HEAD_SIZE, after.data() + FILE_HEAD_SIZE, 22 * PAGE_SIZE), 0);
+	ASSERT_EQ(OpenMessage(after, named), "");
+
+	uint64_t free_before = fixture.file->FreeSlotCount();
+	fixture.file->Confirm(fixture.file->Current());
+	EXPECT_GE(fixture.file->FreeSlotCount(), free_before + 3 * 20);
+	fixture.disk->TakeWrites();
+	WritePage(*fixture.file, PageId(0), 5);
+	EXPECT_EQ(fixture.disk->TakeWrites()[0].first, OffsetOf(Slot(0)));
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, Law4ASlotAllocatedAndFreedBetweenPublishesIsReusedAtOnce) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	fixture.file->Publish({});
+	WritePage(*fixture.file, PageId(0), 1);
+	WritePage(*fixture.file, PageId(0), 2);
+	uint64_t size = fixture.file->SizeBytes();
+	for (int i = 0; i < 1000; i++) {
+		WritePage(*fixture.file, PageId(0), i);
+	}
+	EXPECT_EQ(fixture.file->SizeBytes(), size);
+	ExpectPage(*fixture.file, PageId(0), 999);
+}
+
+TEST(PageFileTest, Law2MetaPageIsWrittenBetweenTwoSyncs) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	uint64_t syncs = fixture.disk->SyncCount();
+	Marker marker = fixture.file->Publish({});
+	EXPECT_EQ(fixture.disk->SyncCount(), syncs + 2);
+	auto writes = fixture.disk->TakeWrites();
+	ASSERT_GE(writes.size(), 2u);
+	EXPECT_EQ(writes[writes.size() - 2].first, OffsetOf(marker.meta_slot));
+	EXPECT_EQ(writes.back().first, SECTOR_SIZE); // The stamp of an odd generation.
+	// What Publish promised survives the loss of everything unsynced.
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(OpenMessage(fixture.disk->Crash()->Image(), marker), "");
+	}
+}
+
+TEST(PageFileTest, Law3TheConfirmedMetaPageOutlivesLaterPublishes) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	Marker confirmed = fixture.file->Publish({});
+	fixture.file->Confirm(confirmed.generation);
+	std::set<uint32_t> meta_slots {confirmed.meta_slot.value};
+	for (int i = 0; i < 5; i++) {
+		EXPECT_TRUE(meta_slots.insert(fixture.file->Publish({}).meta_slot.value).second);
+	}
+	EXPECT_EQ(OpenMessage(fixture.disk->Image(), confirmed), "");
+}
+
+TEST(PageFileTest, Law5OpenTakesExactlyTheNamedGeneration) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	Marker first = fixture.file->Publish({});
+	WritePage(*fixture.file, PageId(3), 99);
+	fixture.AddPages(50, 200);
+	Marker second = fixture.file->Publish({});
+
+	fixture.Reopen(first);
+	ExpectPage(*fixture.file, PageId(3), 3);
+	EXPECT_EQ(fixture.file->PageIdEnd(), 5u);
+	// All slots of the later generation are free: 5 pages, free list and meta page are in use.
+	uint64_t slot_count = (fixture.disk->SizeBytes() - FILE_HEAD_SIZE) / PAGE_SIZE;
+	EXPECT_EQ(fixture.file->FreeSlotCount(), slot_count - 7);
+	fixture.ExpectSound();
+
+	Marker wrong = second;
+	wrong.meta_checksum++;
+	EXPECT_NE(OpenMessage(fixture.disk->Image(), wrong), "");
+	wrong = second;
+	wrong.generation = Generation(7);
+	std::string message = OpenMessage(fixture.disk->Image(), wrong);
+	EXPECT_NE(message.find("holds generation 2, the database names 7: the file is older"), message.npos) << message;
+	wrong = second;
+	wrong.uuid[0]++;
+	EXPECT_NE(OpenMessage(fixture.disk->Image(), wrong).find("identity"), std::string::npos);
+	wrong = second;
+	wrong.meta_slot = Slot(100000);
+	EXPECT_NE(OpenMessage(fixture.disk->Image(), wrong), "");
+	EXPECT_NE(OpenMessage(fixture.disk->Image(), Marker {UUID, Generation(0), Slot(0), 0}), "");
+}
+
+TEST(PageFileTest, Law5TheMessageTellsAnOverwrittenGeneration) {
+	Fixture fixture;
+	fixture.AddPages(5, 0);
+	Marker first = fixture.file->Publish({});
+	for (int i = 0; i < 6; i++) {
+		fixture.file->Confirm(fixture.file->Current());
+		WritePage(*fixture.file, PageId(0), i);
+		fixture.file->Publish({});
+	}
+	std::string message = OpenMessage(fixture.disk->Image(), first);
+	EXPECT_NE(message.find("holds generation 7, the database names 1: the file is newer"), message.npos) << message;
+}
+
+TEST(PageFileTest, Law6EveryChangedByteOfAPageIsFound) {
+	Fixture fixture;
+	fixture.AddPages(2, 0);
+	Marker marker = fixture.file->Publish({});
+	std::vector<uint8_t> image = fixture.disk->Image();
+	AlignedBuffer<uint8_t> page(PAGE_SIZE);
+	for (size_t at = OffsetOf(Slot(1)); at < OffsetOf(Slot(2)); at += 37) {
+		std::vector<uint8_t> flipped = image;
+		flipped[at] ^= 0x10;
+		auto file = PageFile::Open(SimDisk::Make(0, flipped)->OpenFile(), marker);
+		EXPECT_THROW(file->ReadPage(PageId(1), PageKind::NODES, page.span()), CorruptionError) << at;
+		EXPECT_EQ(file->Verify().size(), 1u);
+	}
+	// A sound page in a wrong place.
+	std::vector<uint8_t> moved = image;
+	std::copy_n(image.begin() + OffsetOf(Slot(0)), PAGE_SIZE, moved.begin() + OffsetOf(Slot(1)));
+	auto file = PageFile::Open(SimDisk::Make(0, moved)->OpenFile(), marker);
+	EXPECT_THROW(file->ReadPage(PageId(1), PageKind::NODES, page.span()), CorruptionError);
+}
+
+TEST(PageFileTest, Law7AFailedChangePoisonsForEver) {
+	for (uint64_t failing = 0; failing < 6; failing++) {
+		Fixture fixture;
+		fixture.AddPages(5, 0);
+		fixture.file->Publish({});
+		fixture.disk->FailChange(failing);
+		EXPECT_THROW(
+		    {
+			    WritePage(*fixture.file, PageId(0), 1);
+			    fixture.file->Publish({});
+		    },
+		    FileError);
+		EXPECT_TRUE(fixture.file->IsPoisoned());
+		fixture.disk->FailChange(1000000);
+		EXPECT_THROW(WritePage(*fixture.file, PageId(0), 1), FileError);
+		EXPECT_THROW(fixture.file->FreePage(PageId(0)), FileError);
+		EXPECT_THROW(fixture.file->WriteBlob(Text("x")), FileError);
+		EXPECT_THROW(fixture.file->Publish({}), FileError);
+		ExpectPage(*fixture.file, PageId(3), 3); // Reading goes on.
+	}
+}
+
+TEST(PageFileTest, FlippedBytesOfHeadMetaPageAndFreeListAreFoundOrHarmless) {
+	Fixture fixture;
+	fixture.AddPages(3, 0);
+	fixture.file->Publish(Text("roots"));
+	fixture.file->FreeBlob(fixture.file->WriteBlob(Text("gap")));
+	Marker marker = fixture.file->Publish(Text("roots"));
+	std::vector<uint8_t> image = fixture.disk->Image();
+	for (size_t at = 0; at < image.size(); at++) {
+		bool is_dense = at % 4096 < 160 || at % 61 == 0;
+		if (is_dense) {
+			std::vector<uint8_t> flipped = image;
+			flipped[at] ^= uint8_t(1 << (at % 8));
+			ExpectCorruptOrSame(flipped, marker, PageId(3));
+			if (at < SECTOR_SIZE) {
+				EXPECT_NE(OpenMessage(flipped, marker), "") << at;
+			}
+		}
+	}
+}
+
+TEST(PageFileTest, TruncatedFilesAreFoundOrHarmless) {
+	Fixture fixture;
+	fixture.AddPages(3, 0);
+	Marker marker = fixture.file->Publish(Text("roots"));
+	std::vector<uint8_t> image = fixture.disk->Image();
+	for (size_t size = 0; size < image.size(); size += 4096) {
+		std::vector<uint8_t> cut(image.begin(), image.begin() + size);
+		ExpectCorruptOrSame(cut, marker, PageId(3));
+		EXPECT_EQ(OpenMessage(cut, marker).empty(), size >= OffsetOf(Slot(5))) << size;
+	}
+	image.resize(image.size() + 12345); // Longer is fine.
+	EXPECT_EQ(OpenMessage(image, marker), "");
+}
+
+TEST(PageFileTest, AHostileBlobReferenceIsCorruption) {
+	Fixture fixture;
+	BlobRef blob = fixture.file->WriteBlob(Text("hello"));
+	BlobRef hostile = blob;
+	hostile.size_bytes = uint64_t(1) << 60;
+	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
+	EXPECT_THROW(fixture.file->FreeBlob(hostile), CorruptionError);
+	hostile.size_bytes = UINT64_MAX;
+	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
+	hostile = blob;
+	hostile.first = Slot(4000000000);
+	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
+}
+
+TEST(PageFileTest, TheFileShrinksWhenItsEndIsFree) {
+	Fixture fixture;
+	fixture.AddPages(10, 0);
+	std::vector<uint8_t> bytes(8000000);
+	BlobRef blob = fixture.file->WriteBlob(ConstByteSpan(bytes));
+	fixture.file->Publish({});
+	uint64_t full = fixture.file->SizeBytes();
+	fixture.file->FreeBlob(blob);
+	Marker marker;
+	for (int i = 0; i < 3; i++) { // Meta page and free list move down, then their former slots are free too.
+		marker = fixture.file->Publish({});
+		fixture.file->Confirm(marker.generation);
+	}
+	EXPECT_LT(fixture.file->SizeBytes(), full / 10);
+	fixture.Reopen(marker);
+	ExpectPage(*fixture.file, PageId(9), 9);
+	fixture.ExpectSound();
+}
+
+TEST(PageFileTest, TheSameCallsGiveTheSameBytes) {
+	auto make = []() {
+		Fixture fixture;
+		for (int round = 0; round < 3; round++) {
+			fixture.AddPages(50, round);
+			for (uint32_t id = 0; id < 50; id += 3) {
+				WritePage(*fixture.file, PageId(id), id + round);
+			}
+			fixture.file->Confirm(fixture.file->Publish({}).generation);
+		}
+		return fixture.disk->Image();
+	};
+	EXPECT_EQ(make(), make());
+}
+
+TEST(PageFileTest, ReadersBesideTheChangingThreadAlwaysSeeAWholePage) {
+	auto file = PageFile::Create(std::make_unique<MemoryFile>(), PAGE_SIZE, UUID, {});
+	constexpr uint32_t PAGE_COUNT = 700;
+	file->ReservePages(PAGE_COUNT);
+	AlignedBuffer<uint8_t> pages = MakePage(0, PAGE_COUNT);
+	file->WritePages(PageId(0), PageKind::NODES, pages.span());
+	std::atomic<bool> is_done {false};
+	std::vector<std::thread> readers;
+	for (uint32_t reader = 0; reader < 3; reader++) {
+		readers.emplace_back([&, reader]() {
+			AlignedBuffer<uint8_t> page(PAGE_SIZE);
+			for (uint32_t i = reader; !is_done; i += 7) {
+				PageId id(i % PAGE_COUNT);
+				file->ReadPage(id, PageKind::NODES, page.span());
+				// Contents are id + 256 * anything, so all versions of a page look the same here.
+				ASSERT_EQ(page[1000], MakePage(id.value)[1000]);
+			}
+		});
+	}
+	for (uint32_t i = 0; i < 3000; i++) {
+		uint32_t id = (i * 37) % PAGE_COUNT;
+		WritePage(*file, PageId(id), id + 256 * i);
+		if (i % 100 == 99) {
+			file->Confirm(file->Publish({}).generation);
+		}
+	}
+	is_done = true;
+	for (std::thread &reader : readers) {
+		reader.join();
+	}
+	EXPECT_EQ(file->Verify(), std::vector<std::string>());
+}
+
+} // namespace lm_diskann

@@ -1,0 +1,238 @@
+#include "adapter/create_index.hpp"
+
+#include "adapter/accounted_memory_file.hpp"
+#include "adapter/create_index_state.hpp"
+#include "adapter/errors.hpp"
+#include "adapter/lm_diskann_index.hpp"
+
+#include "duckdb/catalog/catalog_entry/duck_index_entry.hpp"
+#include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
+#include "duckdb/common/exception/binder_exception.hpp"
+#include "duckdb/common/exception/transaction_exception.hpp"
+#include "duckdb/execution/operator/projection/physical_projection.hpp"
+#include "duckdb/execution/physical_plan_generator.hpp"
+#include "duckdb/logging/log_manager.hpp"
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/parallel/event.hpp"
+#include "duckdb/parser/parsed_data/create_index_info.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/operator/logical_create_index.hpp"
+#include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/append_state.hpp"
+#include "duckdb/storage/table_io_manager.hpp"
+
+namespace duckdb {
+
+namespace {
+
+//! Share of the progress bar for the scan; the rest is the build.
+constexpr double SCAN_PROGRESS_SHARE = 0.1;
+
+[[noreturn]] void Reject(const LogicalCreateIndex &op, const string &problem) {
+	throw BinderException(IndexMessagePrefix(op.info->index_name) + problem);
+}
+
+VectorColumnType RequireVectorColumn(const LogicalCreateIndex &op) {
+	if (op.info->constraint_type != IndexConstraintType::NONE) {
+		Reject(op, "found UNIQUE, but a nearest-neighbour index cannot enforce a constraint; only CREATE INDEX is "
+		           "allowed");
+	}
+	if (op.unbound_expressions.size() != 1) {
+		Reject(op, "found " + std::to_string(op.unbound_expressions.size()) + " columns; exactly one is allowed");
+	}
+	const auto &key = *op.unbound_expressions[0];
+	if (key.GetExpressionClass() != ExpressionClass::BOUND_COLUMN_REF) {
+		Reject(op, "found the expression \"" + key.ToString() + "\"; only a column is allowed");
+	}
+	VectorColumnType type;
+	if (!ReadVectorColumnType(key.return_type, type)) {
+		Reject(op, "found a column of type " + key.return_type.ToString() +
+		               "; only FLOAT[N] and TINYINT[N] with N from 1 to 16384 are allowed");
+	}
+	return type;
+}
+
+lm_diskann::IndexConfiguration Configure(const LogicalCreateIndex &op, const VectorColumnType &type) {
+	std::vector<std::pair<std::string, std::string>> options;
+	for (const auto &option : op.info->options) {
+		options.emplace_back(option.first, option.second.ToString());
+	}
+	// The map has no order, but messages shall not depend on chance.
+	std::sort(options.begin(), options.end());
+	return WithDuckDBErrors(op.info->index_name, [&] {
+		return lm_diskann::Configure(lm_diskann::ParseOptions(options), type.element_type, type.dims);
+	});
+}
+
+} // namespace
+
+PhysicalOperator &PlanCreateIndex(PlanIndexInput &input) {
+	auto &op = input.op;
+	const auto type = RequireVectorColumn(op);
+	const auto configuration = Configure(op, type);
+	auto &table = op.table.Cast<DuckTableEntry>();
+	RequireSupportedDatabase(table.GetStorage().db, op.info->index_name);
+
+	// Rows without a vector stay in: the index counts them.
+	vector<LogicalType> types {op.expressions[0]->return_type, LogicalType::ROW_TYPE};
+	vector<unique_ptr<Expression>> columns;
+	columns.push_back(std::move(op.expressions[0]));
+	columns.push_back(make_uniq<BoundReferenceExpression>(LogicalType::ROW_TYPE, op.info->scan_types.size() - 1));
+	auto &projection =
+	    input.planner.Make<PhysicalProjection>(std::move(types), std::move(columns), op.estimated_cardinality);
+	projection.children.push_back(input.table_scan);
+	auto &create = input.planner.Make<PhysicalCreateLmDiskann>(op, configuration);
+	create.children.push_back(projection);
+	return create;
+}
+
+PhysicalCreateLmDiskann::PhysicalCreateLmDiskann(PhysicalPlan &plan, LogicalCreateIndex &op,
+                                                 const lm_diskann::IndexConfiguration &configuration_p)
+    : PhysicalOperator(plan, PhysicalOperatorType::EXTENSION, op.types, op.estimated_cardinality),
+      table(op.table.Cast<DuckTableEntry>()), info(std::move(op.info)),
+      unbound_expressions(std::move(op.unbound_expressions)), configuration(configuration_p) {
+	for (const auto column : info->column_ids) {
+		storage_ids.push_back(table.GetColumns().LogicalToPhysical(LogicalIndex(column)).index);
+	}
+}
+
+SourceResultType PhysicalCreateLmDiskann::GetData(ExecutionContext &, DataChunk &, OperatorSourceInput &) const {
+	return SourceResultType::FINISHED;
+}
+
+//===--------------------------------------------------------------------===//
+// Sink
+//===--------------------------------------------------------------------===//
+namespace {
+
+struct CreateIndexLocalState : public LocalSinkState {
+	explicit CreateIndexLocalState(VectorColumnType type) : rows(type) {
+	}
+
+	VectorRows rows;
+	RowBitmap seen_rows;
+};
+
+} // namespace
+
+unique_ptr<GlobalSinkState> PhysicalCreateLmDiskann::GetGlobalSinkState(ClientContext &context) const {
+	return make_uniq<CreateIndexSinkState>(context, *this);
+}
+
+unique_ptr<LocalSinkState> PhysicalCreateLmDiskann::GetLocalSinkState(ExecutionContext &) const {
+	VectorColumnType type;
+	type.element_type = configuration.element_type;
+	type.dims = configuration.dims;
+	return make_uniq<CreateIndexLocalState>(type);
+}
+
+SinkResultType PhysicalCreateLmDiskann::Sink(ExecutionContext &, DataChunk &chunk, OperatorSinkInput &input) const {
+	auto &state = input.global_state.Cast<CreateIndexSinkState>();
+	auto &local = input.local_state.Cast<CreateIndexLocalState>();
+	WithDuckDBErrors(info->index_name, [&] {
+		local.rows.Read(chunk.data[0], chunk.data[1], chunk.size());
+		state.builder->Add(local.rows.Batch());
+		state.builder->AddNull(local.rows.NullRowIds());
+	});
+	const auto row_ids = FlatVector::GetData<row_t>(chunk.data[1]);
+	for (idx_t i = 0; i < chunk.size(); i++) {
+		local.seen_rows.Add(row_ids[i]);
+	}
+	return SinkResultType::NEED_MORE_INPUT;
+}
+
+SinkCombineResultType PhysicalCreateLmDiskann::Combine(ExecutionContext &, OperatorSinkCombineInput &input) const {
+	auto &state = input.global_state.Cast<CreateIndexSinkState>();
+	lock_guard<mutex> guard(state.lock);
+	state.seen_rows.Merge(input.local_state.Cast<CreateIndexLocalState>().seen_rows);
+	return SinkCombineResultType::FINISHED;
+}
+
+SinkFinalizeType PhysicalCreateLmDiskann::Finalize(Pipeline &pipeline, Event &event, ClientContext &context,
+                                                   OperatorSinkFinalizeInput &input) const {
+	auto &state = input.global_state.Cast<CreateIndexSinkState>();
+	auto &db = table.GetStorage().db;
+	const auto uuid = GenerateUuid();
+	unique_ptr<lm_diskann::File> file;
+	if (HasIndexFiles(db)) {
+		state.file = std::make_shared<IndexFile>(db, UuidToString(uuid) + ".lmdsk");
+		RemoveOnRollback(context, state.file);
+		file = state.file->CreateTemporary();
+	} else {
+		file = make_uniq<AccountedMemoryFile>(InstanceState::Get(db.GetDatabase())->Account());
+	}
+	WithDuckDBErrors(info->index_name, [&] { state.builder->Start(std::move(file), uuid); });
+	state.is_building = true;
+	event.InsertEvent(MakeBuildEvent(pipeline, *this, state));
+	return SinkFinalizeType::READY;
+}
+
+ProgressData PhysicalCreateLmDiskann::GetSinkProgress(ClientContext &, GlobalSinkState &sink_state,
+                                                      const ProgressData source_progress) const {
+	auto &state = sink_state.Cast<CreateIndexSinkState>();
+	ProgressData progress;
+	progress.total = 1;
+	if (state.is_building) {
+		progress.done = SCAN_PROGRESS_SHARE + (1 - SCAN_PROGRESS_SHARE) * state.builder->Progress();
+	} else if (source_progress.IsValid() && source_progress.total > 0) {
+		progress.done = SCAN_PROGRESS_SHARE * source_progress.done / source_progress.total;
+	}
+	progress.Normalize(MaxValue<double>(1, double(estimated_cardinality)));
+	return progress;
+}
+
+//===--------------------------------------------------------------------===//
+// The end
+//===--------------------------------------------------------------------===//
+void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkState &state) const {
+	auto &storage = table.GetStorage();
+	auto &db = storage.db;
+	const auto unindexable_count = state.builder->UnindexableCount();
+	auto core = WithDuckDBErrors(info->index_name, [&] {
+		auto built = state.builder->Finish(InstanceState::Get(db.GetDatabase())->Cache());
+		if (state.file) {
+			// The bulk of the bytes is made durable before any lock is taken; the commit publishes what is added since.
+			built->Publish();
+		}
+		return built;
+	});
+	state.is_building = false;
+	state.builder.reset();
+	state.memory.ReleaseAll();
+	if (state.file) {
+		state.file->MoveIntoPlace();
+	}
+	if (unindexable_count > 0) {
+		DUCKDB_LOG_WARN(context, IndexMessagePrefix(info->index_name) + std::to_string(unindexable_count) +
+		                             " vectors are not in the index: they hold NaN or infinity, or are zero under cosine");
+	}
+
+	if (!storage.IsMainTable()) {
+		throw TransactionException("cannot create index \"%s\" on table \"%s\", which was altered or dropped by "
+		                           "another transaction",
+		                           info->index_name, table.name);
+	}
+	// The order of locks is that of ALTER: first the catalog, then the table's appends (lifecycle trap 9).
+	info->column_ids = storage_ids;
+	auto &schema = table.schema;
+	auto entry = schema.CreateIndex(schema.GetCatalogTransaction(context), *info, table);
+	if (!entry) {
+		// IF NOT EXISTS, and the name appeared meanwhile.
+		return;
+	}
+	// An estimate of zero keeps DuckDB from making the commit a checkpoint: the file is not in the log.
+	entry->Cast<DuckIndexEntry>().initial_index_size = 0;
+
+	TableAppendState append_lock;
+	storage.AppendLock(append_lock);
+	WithDuckDBErrors(info->index_name, [&] {
+		core->SetCoveredRows(CatchUpWithTable(context, storage, *this, state, *core));
+	});
+	auto live = std::make_shared<LiveIndex>(db, info->index_name, configuration, std::move(core), state.file);
+	storage.AddIndex(make_uniq<LmDiskannIndex>(info->index_name, info->constraint_type, storage_ids,
+	                                           TableIOManager::Get(storage), unbound_expressions, db, std::move(live)));
+	state.is_registered = true;
+}
+
+} // namespace duckdb

@@ -1,0 +1,31 @@
+// The one place that answers: is this expression a distance from a column to a query vector?
+#pragma once
+
+#include "vector/vector_types.hpp"
+
+#include "duckdb/planner/column_binding.hpp"
+#include "duckdb/planner/expression.hpp"
+
+#include <optional>
+
+namespace duckdb {
+
+//! array_distance, array_cosine_distance, array_negative_inner_product or its alias, of a column and a query vector.
+struct DistanceMatch {
+	lm_diskann::Metric metric;
+	//! The column, as FLOAT[N] or TINYINT[N] before any cast.
+	ColumnBinding column;
+	LogicalType column_type;
+	//! FLOAT[N] or DOUBLE[N], with the same value for every row of the statement. Points into the matched expression.
+	const Expression *query;
+};
+
+//! Either order of the arguments; the column may be cast to FLOAT[N] or DOUBLE[N], which changes no value of a float or
+//! int8 vector. array_distance is a square root and orders like L2SQ.
+std::optional<DistanceMatch> MatchDistance(const Expression &expression);
+
+//! True when the expression has one value per execution of a statement and can be computed without a row: constants,
+//! parameters and functions of them; no columns, subqueries, volatile functions.
+bool IsQueryExpression(const Expression &expression);
+
+} // namespace duckdb

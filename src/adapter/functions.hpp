@@ -1,0 +1,10 @@
+// The table functions lm_diskann_index_info(), lm_diskann_stats() and lm_diskann_verify('idx').
+#pragma once
+
+namespace duckdb {
+
+class ExtensionLoader;
+
+void RegisterFunctions(ExtensionLoader &loader);
+
+} // namespace duckdb

@@ -1,0 +1,153 @@
+#include "adapter/index_files.hpp"
+
+#include "adapter/duckdb_file.hpp"
+#include "adapter/errors.hpp"
+
+#include "duckdb/common/exception/binder_exception.hpp"
+#include "duckdb/common/types/uuid.hpp"
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/storage/storage_manager.hpp"
+
+namespace duckdb {
+
+namespace {
+
+constexpr const char *FOLDER_SUFFIX = ".lmdiskann";
+constexpr const char *TEMPORARY_SUFFIX = ".tmp";
+
+//! Makes a name in `folder` survive a loss of power. DuckDB has no call for it; opening a folder to sync it works
+//! through its local file system on Linux, other systems order names and data themselves or cannot do it.
+void SyncFolder(FileSystem &fs, const string &folder) {
+#ifdef __linux__
+	fs.OpenFile(folder, FileFlags::FILE_FLAGS_READ)->Sync();
+#else
+	(void)fs;
+	(void)folder;
+#endif
+}
+
+} // namespace
+
+lm_diskann::Uuid GenerateUuid() {
+	lm_diskann::Uuid uuid;
+	UUID::ToBlob(UUID::GenerateRandomUUID(), uuid.data());
+	return uuid;
+}
+
+string UuidToString(const lm_diskann::Uuid &uuid) {
+	return UUID::ToString(UUID::FromBlob(uuid.data()));
+}
+
+bool UuidFromString(const string &text, lm_diskann::Uuid &uuid) {
+	hugeint_t value;
+	if (!UUID::FromString(text, value)) {
+		return false;
+	}
+	UUID::ToBlob(value, uuid.data());
+	return true;
+}
+
+bool HasIndexFiles(AttachedDatabase &db) {
+	return !db.IsTemporary() && !db.GetStorageManager().InMemory();
+}
+
+void RequireSupportedDatabase(AttachedDatabase &db, const string &index_name) {
+	if (!HasIndexFiles(db)) {
+		return;
+	}
+	auto &storage = db.GetStorageManager();
+	if (storage.IsEncrypted()) {
+		throw BinderException("%sdatabase \"%s\" is encrypted, and the index file would hold its vectors in plain; "
+		                      "only databases without encryption are allowed",
+		                      IndexMessagePrefix(index_name), db.GetName());
+	}
+	if (FileSystem::IsRemoteFile(storage.GetDBPath())) {
+		throw BinderException("%sdatabase \"%s\" is the remote file \"%s\"; only local and in-memory databases are "
+		                      "allowed",
+		                      IndexMessagePrefix(index_name), db.GetName(), storage.GetDBPath());
+	}
+}
+
+IndexFile::IndexFile(AttachedDatabase &db, string file_name_p)
+    : instance(db.GetDatabase()), database_path(db.GetStorageManager().GetDBPath()),
+      file_name(std::move(file_name_p)), folder(database_path + FOLDER_SUFFIX),
+      path(FileSystem::GetFileSystem(instance).JoinPath(folder, file_name)), temporary_path(path + TEMPORARY_SUFFIX) {
+}
+
+FileSystem &IndexFile::AllowedFileSystem() {
+	// With enable_external_access = false DuckDB opens only what it was told to: the database, its log, and these.
+	auto &config = DBConfig::GetConfig(instance);
+	if (!config.options.enable_external_access) {
+		config.AddAllowedPath(folder);
+		config.AddAllowedPath(path);
+		config.AddAllowedPath(temporary_path);
+	}
+	return FileSystem::GetFileSystem(instance);
+}
+
+unique_ptr<lm_diskann::File> IndexFile::CreateTemporary() {
+	lock_guard<mutex> guard(lock);
+	auto &fs = AllowedFileSystem();
+	if (!fs.DirectoryExists(folder)) {
+		fs.CreateDirectory(folder);
+	}
+	const auto flags = FileFlags::FILE_FLAGS_READ | FileFlags::FILE_FLAGS_WRITE | FileFlags::FILE_FLAGS_FILE_CREATE |
+	                   FileFlags::FILE_FLAGS_EXCLUSIVE_CREATE;
+	return make_uniq<DuckDBFile>(fs.OpenFile(temporary_path, flags));
+}
+
+unique_ptr<lm_diskann::File> IndexFile::Open(bool is_read_only) {
+	lock_guard<mutex> guard(lock);
+	auto &fs = AllowedFileSystem();
+	if (!fs.FileExists(path)) {
+		throw IOException("file \"%s\" is missing", path);
+	}
+	auto flags = FileOpenFlags(FileFlags::FILE_FLAGS_READ);
+	if (!is_read_only) {
+		flags |= FileFlags::FILE_FLAGS_WRITE;
+	}
+	return make_uniq<DuckDBFile>(fs.OpenFile(path, flags));
+}
+
+void IndexFile::MoveIntoPlace() {
+	lock_guard<mutex> guard(lock);
+	auto &fs = AllowedFileSystem();
+	fs.MoveFile(temporary_path, path);
+	SyncFolder(fs, folder);
+	// The folder itself may be fresh: its name is in the folder of the database.
+	const auto separator = database_path.find_last_of("/\\");
+	const auto parent = separator == string::npos ? string(".") : database_path.substr(0, separator + 1);
+	try {
+		SyncFolder(*FileSystem::CreateLocal(), parent);
+	} catch (const std::exception &) { // NOLINT
+		// A folder that may be written but not read cannot be synced; then the name is durable a little later.
+	}
+}
+
+void IndexFile::Remove() noexcept {
+	try {
+		RemoveNow();
+	} catch (...) { // NOLINT: the caller is a commit, a rollback or a destructor
+	}
+}
+
+void IndexFile::RemoveNow() {
+	lock_guard<mutex> guard(lock);
+	if (is_removed) {
+		return;
+	}
+	auto &fs = AllowedFileSystem();
+	fs.TryRemoveFile(temporary_path);
+	fs.TryRemoveFile(path);
+	is_removed = true;
+	// RemoveDirectory removes what is inside, too: only an empty folder may go.
+	idx_t entry_count = 0;
+	fs.ListFiles(folder, [&](const string &, bool) { entry_count++; });
+	if (entry_count == 0 && fs.DirectoryExists(folder)) {
+		fs.RemoveDirectory(folder);
+	}
+}
+
+} // namespace duckdb

@@ -1,0 +1,114 @@
+// What all indexes of one DuckDB instance share: the page cache, the account of its memory, and the files whose fate
+// hangs on a transaction.
+#pragma once
+
+#include "adapter/index_files.hpp"
+
+#include "storage/page_cache.hpp"
+
+#include "duckdb/common/mutex.hpp"
+#include "duckdb/storage/object_cache.hpp"
+
+#include <memory>
+#include <thread>
+
+namespace duckdb {
+
+class BufferManager;
+
+//! Memory reserved in DuckDB's buffer manager, so that it counts against memory_limit and shows in duckdb_memory()
+//! under EXTENSION. Moves in steps, so that the buffer manager is not asked for every page. Thread-safe.
+class MemoryAccount {
+public:
+	explicit MemoryAccount(BufferManager &buffer_manager_p);
+	~MemoryAccount();
+
+	//! False, and nothing changed, when memory is short: other operators come first.
+	bool TryReserve(uint64_t bytes);
+	//! Throws OutOfMemoryException when DuckDB cannot make room.
+	void Reserve(uint64_t bytes);
+	void Release(uint64_t bytes);
+	uint64_t ReservedBytes() const;
+
+private:
+	void ReserveLocked(uint64_t bytes);
+
+	BufferManager &buffer_manager;
+	mutable mutex lock;
+	uint64_t used_bytes = 0;
+	uint64_t reserved_bytes = 0;
+};
+
+//! A number of bytes on an account that follows the size of something; gives them back at the end.
+class MemoryShare {
+public:
+	explicit MemoryShare(std::shared_ptr<MemoryAccount> account_p);
+	~MemoryShare();
+	MemoryShare(const MemoryShare &) = delete;
+	MemoryShare &operator=(const MemoryShare &) = delete;
+
+	//! Throws OutOfMemoryException for growth that DuckDB cannot make room for; then nothing changed.
+	void Resize(uint64_t bytes);
+
+private:
+	std::shared_ptr<MemoryAccount> account;
+	mutex lock;
+	uint64_t bytes = 0;
+};
+
+//! One per DatabaseInstance, in its object cache. Thread-safe.
+class InstanceState : public ObjectCacheEntry {
+public:
+	explicit InstanceState(DatabaseInstance &instance_p);
+
+	static string ObjectType() {
+		return "lm_diskann_instance";
+	}
+	string GetObjectType() override {
+		return ObjectType();
+	}
+	static shared_ptr<InstanceState> Get(DatabaseInstance &instance);
+
+	const std::shared_ptr<lm_diskann::PageCache> &Cache() const {
+		return cache;
+	}
+	//! Memory of deltas, builds and files in RAM; the cache has its own account.
+	const std::shared_ptr<MemoryAccount> &Account() const {
+		return account;
+	}
+	//! Takes effect at once; until it is called the budget follows memory_limit.
+	void SetCacheBudget(uint64_t budget_bytes);
+	//! 20 % of memory_limit, at most 1 GiB.
+	static uint64_t DefaultCacheBudget(DatabaseInstance &instance);
+
+	//! Adapts the cache to memory_limit and gives memory back when DuckDB is short of it. Cheap; call per query.
+	void BeforeQuery();
+
+	//! A DROP is being committed by this thread: the file goes when the commit is durable (FinishDrops).
+	void AddDrop(std::shared_ptr<IndexFile> file);
+	//! The transaction that this thread ended was committed (durably), or not: removes or forgets its dropped files.
+	void FinishDrops(bool is_committed);
+
+private:
+	struct Drop {
+		std::thread::id thread;
+		std::shared_ptr<IndexFile> file;
+	};
+
+	DatabaseInstance &instance;
+	BufferManager &buffer_manager;
+	std::shared_ptr<MemoryAccount> account;
+	std::shared_ptr<lm_diskann::PageCache> cache;
+	atomic<bool> is_budget_set {false};
+	mutex lock;
+	vector<Drop> drops;
+};
+
+//! Follows every transaction of every connection from now on: files of indexes created in a transaction that rolls
+//! back are removed, files of dropped indexes when the drop is durable (lifecycle 2.2 and trap 11).
+void RegisterTransactionHooks(DatabaseInstance &instance);
+
+//! The present transaction of `context` creates `file`: remove it on rollback. Also for connections opened before LOAD.
+void RemoveOnRollback(ClientContext &context, std::shared_ptr<IndexFile> file);
+
+} // namespace duckdb

@@ -1,0 +1,151 @@
+#include "adapter/lm_diskann_index.hpp"
+
+#include "adapter/errors.hpp"
+
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/single_file_block_manager.hpp"
+#include "duckdb/storage/storage_manager.hpp"
+#include "duckdb/storage/table/data_table_info.hpp"
+
+namespace duckdb {
+
+namespace {
+
+uint64_t CheckpointIteration(AttachedDatabase &db) {
+	auto &block_manager = db.GetStorageManager().GetBlockManager();
+	auto single_file = dynamic_cast<SingleFileBlockManager *>(&block_manager);
+	return single_file ? single_file->GetCheckpointIteration() : 0;
+}
+
+} // namespace
+
+LmDiskannIndex::LmDiskannIndex(const string &name, IndexConstraintType constraint_type,
+                               const vector<column_t> &column_ids, TableIOManager &table_io_manager,
+                               const vector<unique_ptr<Expression>> &unbound_expressions, AttachedDatabase &db,
+                               std::shared_ptr<LiveIndex> live_p)
+    : BoundIndex(name, LM_DISKANN_TYPE_NAME, constraint_type, column_ids, table_io_manager, unbound_expressions, db),
+      live(std::move(live_p)) {
+	VectorColumnType type;
+	if (logical_types.size() == 1 && ReadVectorColumnType(logical_types[0], type)) {
+		rows = std::make_unique<VectorRows>(type);
+	}
+	const auto &configuration = live->Configuration();
+	if (configuration &&
+	    (!rows || configuration->dims != type.dims || configuration->element_type != type.element_type)) {
+		live->Degrade("the indexed column is of another type than the index was made for");
+	}
+}
+
+unique_ptr<BoundIndex> LmDiskannIndex::CreateInstance(CreateIndexInput &input) {
+	auto live = LiveIndex::Open(input.db, input.name, input.storage_info);
+	return make_uniq<LmDiskannIndex>(input.name, input.constraint_type, input.column_ids, input.table_io_manager,
+	                                 input.unbound_expressions, input.db, std::move(live));
+}
+
+ErrorData LmDiskannIndex::Append(IndexLock &, DataChunk &chunk, Vector &row_ids) {
+	if (!rows) {
+		return ErrorData();
+	}
+	try {
+		// The chunk is the table's and shared with its other indexes: only the references are flattened.
+		Vector vectors(chunk.data[StorageColumn()]);
+		Vector ids(row_ids);
+		rows->Read(vectors, ids, chunk.size());
+	} catch (const std::exception &error) {
+		// Here, before anything changed, a commit may still fail; but replays of the log may not (lifecycle trap 2).
+		live->Degrade("a change could not be read: " + HandledErrorText());
+		return ErrorData();
+	}
+	live->Append(rows->Batch(), rows->NullRowIds());
+	return ErrorData();
+}
+
+void LmDiskannIndex::Delete(IndexLock &, DataChunk &entries, Vector &row_ids) noexcept {
+	static_assert(sizeof(lm_diskann::RowId) == sizeof(row_t), "a RowId is a row_t with a type");
+	try {
+		// Only the first entries.size() ids are meant (lifecycle 4.2).
+		UnifiedVectorFormat format;
+		row_ids.ToUnifiedFormat(entries.size(), format);
+		const auto ids = UnifiedVectorFormat::GetData<row_t>(format);
+		for (idx_t i = 0; i < entries.size(); i++) {
+			const lm_diskann::RowId id(ids[format.sel->get_index(i)]);
+			live->Delete(lm_diskann::Span<const lm_diskann::RowId>(&id, 1));
+		}
+	} catch (...) {
+		live->Degrade("a delete could not be read");
+	}
+}
+
+void LmDiskannIndex::CommitDrop(IndexLock &) {
+	// The drop is not durable yet: the file goes when the transaction's commit is (lifecycle trap 11).
+	if (live->File()) {
+		InstanceState::Get(db.GetDatabase())->AddDrop(live->File());
+	}
+}
+
+IndexStorageInfo LmDiskannIndex::SerializeToDisk(QueryContext, const case_insensitive_map_t<Value> &) {
+	return live->Publish(CheckpointIteration(db));
+}
+
+IndexStorageInfo LmDiskannIndex::SerializeToWAL(const case_insensitive_map_t<Value> &) {
+	auto info = live->Publish(CheckpointIteration(db));
+	if (!live->IsReady()) {
+		// A throw here is the clean way to refuse the commit of CREATE INDEX.
+		throw IOException("%s%s", IndexMessagePrefix(name), live->Reason());
+	}
+	return info;
+}
+
+idx_t LmDiskannIndex::GetInMemorySize(IndexLock &) {
+	return live->MemoryBytes();
+}
+
+void LmDiskannIndex::Vacuum(IndexLock &) {
+}
+
+ErrorData LmDiskannIndex::Insert(IndexLock &, DataChunk &, Vector &) {
+	throw InternalException("LM_DISKANN: Insert is for constraint indexes");
+}
+
+bool LmDiskannIndex::MergeIndexes(IndexLock &, BoundIndex &) {
+	throw InternalException("LM_DISKANN: MergeIndexes is for constraint indexes");
+}
+
+string LmDiskannIndex::VerifyAndToString(IndexLock &, const bool) {
+	return string(LM_DISKANN_TYPE_NAME) + " " + name + " (" + IndexStateName(live->State()) + ")";
+}
+
+void LmDiskannIndex::VerifyAllocations(IndexLock &) {
+}
+
+void LmDiskannIndex::VerifyBuffers(IndexLock &) {
+}
+
+string LmDiskannIndex::GetConstraintViolationMessage(VerifyExistenceType, idx_t, DataChunk &) {
+	throw InternalException("LM_DISKANN: this index is no constraint");
+}
+
+vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table) {
+	auto &info = *table.GetDataTableInfo();
+	bool is_unbound = false;
+	info.GetIndexes().Scan([&](Index &index) {
+		is_unbound = !index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME;
+		return is_unbound;
+	});
+	if (is_unbound) {
+		info.BindIndexes(context, LM_DISKANN_TYPE_NAME);
+	}
+	vector<TableIndex> result;
+	info.GetIndexes().Scan([&](Index &index) {
+		if (index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME) {
+			auto &own = index.Cast<LmDiskannIndex>();
+			result.push_back({own.Live(), own.StorageColumn()});
+		}
+		return false;
+	});
+	return result;
+}
+
+} // namespace duckdb

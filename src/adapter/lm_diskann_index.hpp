@@ -1,0 +1,75 @@
+// The index object DuckDB owns: a thin shell around LiveIndex that translates DuckDB's callbacks.
+//
+// The contract of the callbacks (threads, locks, what may throw) is in duckdb_index_lifecycle.md, section 11: Append is
+// in RAM only, Delete and SerializeToDisk never throw, CommitDrop only marks, and the destructor removes no file.
+#pragma once
+
+#include "adapter/live_index.hpp"
+#include "adapter/vector_rows.hpp"
+
+#include "duckdb/execution/index/bound_index.hpp"
+#include "duckdb/execution/index/index_type.hpp"
+
+namespace duckdb {
+
+class DataTable;
+
+class LmDiskannIndex final : public BoundIndex {
+public:
+	LmDiskannIndex(const string &name, IndexConstraintType constraint_type, const vector<column_t> &column_ids,
+	               TableIOManager &table_io_manager, const vector<unique_ptr<Expression>> &unbound_expressions,
+	               AttachedDatabase &db, std::shared_ptr<LiveIndex> live_p);
+	//! IndexType::create_instance: always returns an object (lifecycle trap 2).
+	static unique_ptr<BoundIndex> CreateInstance(CreateIndexInput &input);
+
+	const std::shared_ptr<LiveIndex> &Live() const {
+		return live;
+	}
+	//! Position of the indexed column in the table's storage.
+	column_t StorageColumn() const {
+		return column_ids[0];
+	}
+
+	using BoundIndex::Append;
+	using BoundIndex::CommitDrop;
+	using BoundIndex::Delete;
+	using BoundIndex::GetInMemorySize;
+	using BoundIndex::Insert;
+	using BoundIndex::MergeIndexes;
+	using BoundIndex::Vacuum;
+	using BoundIndex::VerifyAllocations;
+	using BoundIndex::VerifyAndToString;
+	using BoundIndex::VerifyBuffers;
+
+	ErrorData Append(IndexLock &lock, DataChunk &chunk, Vector &row_ids) override;
+	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override;
+	void CommitDrop(IndexLock &lock) override;
+	IndexStorageInfo SerializeToDisk(QueryContext context, const case_insensitive_map_t<Value> &options) override;
+	IndexStorageInfo SerializeToWAL(const case_insensitive_map_t<Value> &options) override;
+	idx_t GetInMemorySize(IndexLock &lock) override;
+
+	// DuckDB calls the rest for its own index type or for constraints only.
+	void Vacuum(IndexLock &lock) override;
+	ErrorData Insert(IndexLock &lock, DataChunk &chunk, Vector &row_ids) override;
+	bool MergeIndexes(IndexLock &lock, BoundIndex &other_index) override;
+	string VerifyAndToString(IndexLock &lock, const bool only_verify) override;
+	void VerifyAllocations(IndexLock &lock) override;
+	void VerifyBuffers(IndexLock &lock) override;
+	string GetConstraintViolationMessage(VerifyExistenceType verify_type, idx_t failed_index,
+	                                     DataChunk &input) override;
+
+private:
+	std::shared_ptr<LiveIndex> live;
+	//! Unset for a column of a type no index of this kind can have. Guarded by the index lock.
+	std::unique_ptr<VectorRows> rows;
+};
+
+//! The LM_DISKANN indexes of a table, bound first where they are not. Call with a context in a transaction and without
+//! DuckDB's index lock, never from a callback of an index.
+struct TableIndex {
+	std::shared_ptr<LiveIndex> live;
+	column_t storage_column;
+};
+vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table);
+
+} // namespace duckdb

@@ -1,0 +1,24 @@
+// The settings lm_diskann_*: registration, validation, and reading them with their defaults.
+#pragma once
+
+#include "duckdb/common/common.hpp"
+
+#include <optional>
+
+namespace duckdb {
+
+class ClientContext;
+class DatabaseInstance;
+
+void RegisterSettings(DatabaseInstance &instance);
+
+//! Bytes one CREATE INDEX may reserve.
+uint64_t BuildMemoryBudget(ClientContext &context);
+//! The session's search list size; unset: that of the index.
+std::optional<uint32_t> SessionSearchListSize(ClientContext &context);
+//! Blocks read at once per hop.
+uint32_t BeamWidth(ClientContext &context);
+//! False: plan as if no index of this type existed.
+bool IsIndexScanEnabled(ClientContext &context);
+
+} // namespace duckdb

@@ -1,0 +1,99 @@
+#include "adapter/verify.hpp"
+
+#include "adapter/errors.hpp"
+
+#include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/scan_state.hpp"
+#include "duckdb/transaction/duck_transaction.hpp"
+
+#include <algorithm>
+
+namespace duckdb {
+
+namespace {
+
+//! Violations listed per kind; the rest is counted.
+constexpr idx_t LISTED_MAX = 100;
+
+bool IsIndexable(lm_diskann::Metric metric, const lm_diskann::VectorBatch &batch, idx_t row, uint32_t dims) {
+	return batch.floats ? lm_diskann::IsIndexable(metric, batch.floats + row * dims, dims)
+	                    : lm_diskann::IsIndexable(metric, batch.bytes + row * dims, dims);
+}
+
+//! Committed rows this transaction sees whose vector belongs into the index, ascending.
+std::vector<int64_t> CollectTableRows(ClientContext &context, DataTable &storage, const TableIndex &index,
+                                      const LogicalType &column_type) {
+	const auto &configuration = *index.live->Configuration();
+	VectorRows vectors({configuration.element_type, configuration.dims});
+	auto &transaction = DuckTransaction::Get(context, storage.db);
+	TableScanState scan;
+	storage.InitializeScan(context, transaction, scan,
+	                       {StorageIndex(index.storage_column), StorageIndex(COLUMN_IDENTIFIER_ROW_ID)});
+	DataChunk chunk;
+	chunk.Initialize(Allocator::Get(context), {column_type, LogicalType::ROW_TYPE});
+	std::vector<int64_t> row_ids;
+	while (true) {
+		if (context.interrupted) {
+			throw InterruptException();
+		}
+		chunk.Reset();
+		storage.Scan(transaction, chunk, scan);
+		if (chunk.size() == 0) {
+			return row_ids;
+		}
+		vectors.Read(chunk.data[0], chunk.data[1], chunk.size());
+		const auto &batch = vectors.Batch();
+		for (idx_t row = 0; row < batch.count; row++) {
+			const auto row_id = batch.row_ids[row].value;
+			if (row_id < MAX_ROW_ID && IsIndexable(configuration.metric, batch, row, configuration.dims)) {
+				row_ids.push_back(row_id);
+			}
+		}
+	}
+}
+
+void Report(const std::vector<int64_t> &row_ids, const string &problem, vector<string> &violations) {
+	for (idx_t i = 0; i < MinValue<idx_t>(row_ids.size(), LISTED_MAX); i++) {
+		violations.push_back("row " + std::to_string(row_ids[i]) + " " + problem);
+	}
+	if (row_ids.size() > LISTED_MAX) {
+		violations.push_back(std::to_string(row_ids.size() - LISTED_MAX) + " further rows: each " + problem);
+	}
+}
+
+} // namespace
+
+vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const TableIndex &index) {
+	auto &live = *index.live;
+	if (!live.IsReady()) {
+		return {string("the index is in state ") + IndexStateName(live.State()) + ": " + live.Reason()};
+	}
+	vector<string> violations;
+	std::vector<int64_t> indexed;
+	WithDuckDBErrors(live.Name(), [&] {
+		for (auto &violation : live.Core()->Verify()) {
+			violations.push_back(std::move(violation));
+		}
+		if (violations.empty()) {
+			for (const auto row_id : live.Core()->CollectRowIds()) {
+				indexed.push_back(row_id.value);
+			}
+		}
+	});
+	if (!violations.empty()) {
+		return violations;
+	}
+	auto &storage = table.GetStorage();
+	const auto in_table = CollectTableRows(context, storage, index, storage.GetTypes()[index.storage_column]);
+	std::vector<int64_t> missing;
+	std::set_difference(in_table.begin(), in_table.end(), indexed.begin(), indexed.end(), std::back_inserter(missing));
+	Report(missing, "of the table is not in the index", violations);
+	// Ids the table never gave out; rows it deleted are only waiting for their turn.
+	const auto beyond = std::lower_bound(indexed.begin(), indexed.end(), int64_t(storage.GetTotalRows()));
+	Report(std::vector<int64_t>(beyond, indexed.end()), "of the index does not exist in the table", violations);
+	return violations;
+}
+
+} // namespace duckdb

@@ -1,0 +1,14 @@
+// An index checked against itself and against its table.
+#pragma once
+
+#include "adapter/lm_diskann_index.hpp"
+
+namespace duckdb {
+
+class DuckTableEntry;
+
+//! Every violation found, as a sentence; none when the index is sound. Rows of the index that the table has deleted are
+//! none: searches drop them. Cost: reads every block of the index and the whole column, and keeps all row ids.
+vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const TableIndex &index);
+
+} // namespace duckdb

@@ -36,6 +36,9 @@ struct CodeScalars {
 
 //! A query made ready for estimates. Belongs to one thread; reuse it to avoid allocation.
 struct PreparedQuery {
+	//! So many references are in order.
+	static constexpr size_t NEAREST_COUNT = 32;
+
 	//! Rounded rotated query, in the order of the packed dimensions, padded with zeros to a multiple of 128.
 	AlignedBuffer<int8_t> rotated;
 	//! Rounding step: <Pq, t> ~ step * <rotated, t>.
@@ -44,7 +47,7 @@ struct PreparedQuery {
 	int32_t rotated_sum = 0;
 	//! A_k for each reference: |q-c_k|^2, -<q,c_k> or half the former; K floats.
 	std::vector<float> reference_terms;
-	//! References in ascending order of their distance to the query (all K of them).
+	//! All references, the nearest NEAREST_COUNT first and ascending by their term, the others in any order.
 	std::vector<uint16_t> nearest_references;
 	//! Scratch of Prepare.
 	std::vector<float> scratch;
@@ -53,7 +56,7 @@ struct PreparedQuery {
 //! Trained compression of vectors of one index. Immutable after construction, so any number of threads may use it.
 class Quantizer {
 public:
-	//! Bytes of one packed code: dims rounded up to 128, times bits, over 8. Multiple of 16 bytes.
+	//! Bytes of one packed code: dims rounded up to 128, times bits, over 8. Multiple of 16.
 	static size_t CodeBytes(CodeFamily family, size_t dims);
 
 	//! Learns K references by k-means on `sample` (row-major, `count` x `dims` floats, all finite; for COSINE any length
@@ -108,7 +111,10 @@ public:
 
 private:
 	Quantizer(Metric metric_p, CodeFamily family_p, size_t dims_p, uint64_t seed_p);
+	void TrainReferences(const std::vector<float> &rows, size_t reference_count);
 	void RotateReferences();
+	void PrepareReferences(const float *source, PreparedQuery &query) const;
+	uint16_t NearestOf(const float *vector) const;
 
 	Metric metric;
 	CodeFamily family;

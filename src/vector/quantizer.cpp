@@ -1,0 +1,445 @@
+#include "vector/quantizer.hpp"
+
+#include "base/error.hpp"
+#include "vector/code_kernels.hpp"
+#include "vector/distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+namespace lm_diskann {
+
+namespace {
+
+constexpr uint32_t QUANTIZER_VERSION = 1;
+constexpr size_t ROTATION_ROUNDS = 4;
+//! Rows a reference is trained on, rounds of training, and the count below which one reference serves all.
+constexpr size_t TRAINING_ROWS_PER_REFERENCE = 32;
+constexpr size_t TRAINING_ROUNDS = 5;
+constexpr uint64_t REFERENCES_MIN = 16, REFERENCES_MAX = 1024, ROWS_FOR_REFERENCES = 256;
+constexpr uint64_t DIMS_MAX = 16384;
+//! Threshold of ternary weight networks (Li et al., 2016): near the optimum once the vector is rotated.
+constexpr float TERNARY_THRESHOLD = 0.7F;
+
+//! On disk: followed by reference_count x dims floats. All numbers little-endian.
+struct StoredQuantizer {
+	uint32_t version;
+	uint8_t metric;
+	uint8_t family;
+	uint16_t reserved;
+	uint32_t dims;
+	uint32_t reference_count;
+	uint64_t seed;
+};
+static_assert(sizeof(StoredQuantizer) == 24);
+
+//! Levels of a family: stored u = 0 .. count-1 stands for t = u * step - offset.
+struct LevelForm {
+	uint32_t bits;
+	float step;
+	float offset;
+};
+
+LevelForm FormOf(CodeFamily family) {
+	switch (family) {
+	case CodeFamily::TERNARY:
+		return {2, 1, 1};
+	case CodeFamily::ONE_BIT:
+		return {1, 2, 1};
+	case CodeFamily::TWO_BIT:
+		return {2, 1, 1.5F};
+	case CodeFamily::FOUR_BIT:
+		return {4, 1, 7.5F};
+	}
+	throw InternalError("unknown code family");
+}
+
+size_t PaddedDims(size_t dims) {
+	return (dims + CODE_GROUP_DIMS - 1) / CODE_GROUP_DIMS * CODE_GROUP_DIMS;
+}
+
+uint64_t NextRandom(uint64_t &state) { // splitmix64
+	state += 0x9E3779B97F4A7C15ULL;
+	uint64_t value = state;
+	value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
+	value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
+	return value ^ (value >> 31);
+}
+
+//! Fast Walsh-Hadamard transform of `size` floats (a power of two), scaled to keep lengths.
+void Hadamard(float *values, size_t size) {
+	for (size_t half = 1; half < size; half *= 2) {
+		for (size_t begin = 0; begin < size; begin += 2 * half) {
+			float *low = values + begin;
+			float *high = low + half;
+			for (size_t i = 0; i < half; i++) {
+				const float a = low[i];
+				const float b = high[i];
+				low[i] = a + b;
+				high[i] = a - b;
+			}
+		}
+	}
+	const float scale = 1.0F / std::sqrt(float(size));
+	for (size_t i = 0; i < size; i++) {
+		values[i] *= scale;
+	}
+}
+
+//! Scales to unit length; false when the length is zero or not finite.
+bool Normalize(const float *source, float *target, size_t dims) {
+	const float norm = std::sqrt(InnerProduct(source, source, dims));
+	const bool has_length = norm > 0 && std::isfinite(norm);
+	const float scale = has_length ? 1.0F / norm : 0.0F;
+	for (size_t i = 0; i < dims; i++) {
+		target[i] = source[i] * scale;
+	}
+	return has_length;
+}
+
+//! Levels on a uniform grid of the given step.
+void GridLevels(const float *residual, size_t dims, const LevelForm &form, float grid_step, uint8_t *levels) {
+	const float level_max = float((1U << form.bits) - 1);
+	const float inverse = 1.0F / grid_step;
+	for (size_t i = 0; i < dims; i++) {
+		const float level = residual[i] * inverse + (form.offset + 0.5F);
+		levels[i] = uint8_t(std::min(std::max(level, 0.0F), level_max));
+	}
+}
+
+//! The grid step whose levels have the largest cosine with the residual, among some around the optimum for Gaussian
+//! coordinates (Max, 1960: 0.996 sigma for 4 levels, 0.335 sigma for 16).
+float BestGridStep(const float *residual, size_t dims, const LevelForm &form, float sigma, uint8_t *levels) {
+	constexpr float FACTORS[] = {0.7F, 0.85F, 1.0F, 1.15F, 1.3F};
+	const float optimum = (form.bits == 2 ? 0.996F : 0.335F) * sigma;
+	float best_step = optimum;
+	float best_cosine = -1;
+	for (const float factor : FACTORS) {
+		GridLevels(residual, dims, form, factor * optimum, levels);
+		float product = 0;
+		float squared = 0;
+		for (size_t i = 0; i < dims; i++) {
+			const float level = float(levels[i]) - form.offset;
+			product += level * residual[i];
+			squared += level * level;
+		}
+		const float cosine = squared > 0 ? product / std::sqrt(squared) : 0;
+		if (cosine > best_cosine) {
+			best_cosine = cosine;
+			best_step = factor * optimum;
+		}
+	}
+	return best_step;
+}
+
+void ChooseLevels(CodeFamily family, const float *residual, size_t dims, float squared_norm, uint8_t *levels) {
+	const LevelForm form = FormOf(family);
+	if (family == CodeFamily::ONE_BIT) {
+		std::transform(residual, residual + dims, levels, [](float value) { return uint8_t(value >= 0); });
+		return;
+	}
+	if (family == CodeFamily::TERNARY) {
+		float sum = 0;
+		for (size_t i = 0; i < dims; i++) {
+			sum += std::fabs(residual[i]);
+		}
+		const float threshold = TERNARY_THRESHOLD * sum / float(dims);
+		for (size_t i = 0; i < dims; i++) {
+			levels[i] = uint8_t(1 + (residual[i] > threshold) - (residual[i] < -threshold));
+		}
+		return;
+	}
+	const float sigma = std::sqrt(squared_norm / float(dims));
+	if (!(sigma > 0)) {
+		std::fill(levels, levels + dims, uint8_t(0));
+		return;
+	}
+	const float grid_step = BestGridStep(residual, dims, form, sigma, levels);
+	GridLevels(residual, dims, form, grid_step, levels);
+}
+
+} // namespace
+
+size_t Quantizer::CodeBytes(CodeFamily family, size_t dims) {
+	return PaddedDims(dims) / 8 * FormOf(family).bits;
+}
+
+Quantizer::Quantizer(Metric metric_p, CodeFamily family_p, size_t dims_p, uint64_t seed_p)
+    : metric(metric_p), family(family_p), dims(dims_p), seed(seed_p), signs(ROTATION_ROUNDS * dims_p) {
+	uint64_t random = seed;
+	for (float &sign : signs) {
+		sign = (NextRandom(random) >> 63) != 0 ? 1.0F : -1.0F;
+	}
+}
+
+void Quantizer::Rotate(const float *source, float *target) const {
+	std::memcpy(target, source, dims * sizeof(float));
+	size_t window = 1;
+	while (2 * window <= dims) {
+		window *= 2;
+	}
+	for (size_t round = 0; round < ROTATION_ROUNDS; round++) {
+		const float *sign = signs.data() + round * dims;
+		for (size_t i = 0; i < dims; i++) {
+			target[i] *= sign[i];
+		}
+		Hadamard(round % 2 == 0 ? target : target + (dims - window), window);
+	}
+}
+
+void Quantizer::RotateReferences() {
+	rotated_references.resize(references.size());
+	for (size_t k = 0; k < ReferenceCount(); k++) {
+		Rotate(Reference(k), rotated_references.data() + k * dims);
+	}
+}
+
+Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
+                           uint64_t seed) {
+	Quantizer quantizer(metric, family, dims, seed);
+	const size_t count = sample.size() / dims;
+	std::vector<float> rows(sample.begin(), sample.end());
+	for (size_t i = 0; metric == Metric::COSINE && i < count; i++) {
+		Normalize(rows.data() + i * dims, rows.data() + i * dims, dims);
+	}
+	if (row_count < ROWS_FOR_REFERENCES || count < REFERENCES_MIN) {
+		quantizer.references.assign(dims, 0.0F);
+		for (size_t i = 0; metric == Metric::L2SQ && i < count; i++) {
+			for (size_t j = 0; j < dims; j++) {
+				quantizer.references[j] += rows[i * dims + j] / float(count);
+			}
+		}
+	} else {
+		const auto wanted = std::clamp<uint64_t>(uint64_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN,
+		                                         REFERENCES_MAX);
+		quantizer.TrainReferences(rows, std::min<size_t>(size_t(wanted), count));
+	}
+	quantizer.RotateReferences();
+	return quantizer;
+}
+
+//! Lloyd's iterations from a random choice of rows. A reference that loses all rows stays where it was.
+void Quantizer::TrainReferences(const std::vector<float> &rows, size_t reference_count) {
+	const size_t count = rows.size() / dims;
+	std::vector<size_t> order(count);
+	std::iota(order.begin(), order.end(), size_t(0));
+	uint64_t random = seed ^ 0x5851F42D4C957F2DULL;
+	for (size_t i = count; i > 1; i--) {
+		std::swap(order[i - 1], order[NextRandom(random) % i]);
+	}
+	order.resize(std::min(count, TRAINING_ROWS_PER_REFERENCE * reference_count));
+	for (size_t k = 0; k < reference_count; k++) {
+		const float *row = rows.data() + order[k] * dims;
+		references.insert(references.end(), row, row + dims);
+	}
+	std::vector<float> scratch;
+	std::vector<double> sums(references.size());
+	std::vector<size_t> counts(reference_count);
+	for (size_t round = 0; round < TRAINING_ROUNDS; round++) {
+		std::fill(sums.begin(), sums.end(), 0.0);
+		std::fill(counts.begin(), counts.end(), size_t(0));
+		for (const size_t i : order) {
+			const float *row = rows.data() + i * dims;
+			const size_t k = NearestOf(row);
+			counts[k]++;
+			for (size_t j = 0; j < dims; j++) {
+				sums[k * dims + j] += double(row[j]);
+			}
+		}
+		for (size_t k = 0; k < reference_count; k++) {
+			for (size_t j = 0; counts[k] > 0 && j < dims; j++) {
+				references[k * dims + j] = float(sums[k * dims + j] / double(counts[k]));
+			}
+		}
+	}
+}
+
+uint16_t Quantizer::NearestOf(const float *vector) const {
+	float nearest = std::numeric_limits<float>::infinity();
+	size_t found = 0;
+	for (size_t k = 0; k < ReferenceCount(); k++) {
+		const float distance = SquaredL2(vector, Reference(k), dims);
+		if (distance < nearest) {
+			nearest = distance;
+			found = k;
+		}
+	}
+	return uint16_t(found);
+}
+
+uint16_t Quantizer::NearestReference(const float *vector, std::vector<float> &scratch) const {
+	if (metric != Metric::COSINE) {
+		return NearestOf(vector);
+	}
+	scratch.resize(std::max(scratch.size(), dims));
+	Normalize(vector, scratch.data(), dims);
+	return NearestOf(scratch.data());
+}
+
+CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<float> &scratch) const {
+	const size_t padded = PaddedDims(dims);
+	// [unit vector | rotated residual | levels as bytes]
+	scratch.resize(std::max(scratch.size(), 2 * dims + padded / sizeof(float)));
+	float *unit = scratch.data();
+	float *residual = unit + dims;
+	auto *levels = reinterpret_cast<uint8_t *>(residual + dims);
+	const float *source = vector;
+	if (metric == Metric::COSINE) {
+		Normalize(vector, unit, dims);
+		source = unit;
+	}
+	CodeScalars scalars;
+	scalars.reference = NearestOf(source);
+	const float *rotated_reference = rotated_references.data() + scalars.reference * dims;
+	Rotate(source, residual);
+	for (size_t i = 0; i < dims; i++) {
+		residual[i] -= rotated_reference[i];
+	}
+	const float squared_norm = InnerProduct(residual, residual, dims);
+	std::memset(levels, 0, padded);
+	ChooseLevels(family, residual, dims, squared_norm, levels);
+	PackLevels(FormOf(family).bits, levels, padded, code);
+
+	const LevelForm form = FormOf(family);
+	double product = 0;           // <t, r>
+	double reference_product = 0; // <t, P c_k>
+	double offset_product = 0;    // <c_k, x - c_k>, the same in rotated space
+	for (size_t i = 0; i < dims; i++) {
+		const double level = double(form.step * float(levels[i]) - form.offset);
+		product += level * double(residual[i]);
+		reference_product += level * double(rotated_reference[i]);
+		offset_product += double(rotated_reference[i]) * double(residual[i]);
+	}
+	const double factor = product > 0 ? double(squared_norm) / product : 0.0;
+	switch (metric) {
+	case Metric::L2SQ:
+		scalars.factor = float(-2 * factor);
+		scalars.bias = float(double(squared_norm) + 2 * factor * reference_product);
+		break;
+	case Metric::COSINE:
+		scalars.factor = float(-factor);
+		scalars.bias = float(double(squared_norm) / 2 + factor * reference_product);
+		break;
+	case Metric::IP:
+		scalars.factor = float(-factor);
+		scalars.bias = float(factor * reference_product - offset_product);
+		break;
+	}
+	return scalars;
+}
+
+void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
+	const size_t padded = PaddedDims(dims);
+	if (query.rotated.size() != padded) {
+		query.rotated = AlignedBuffer<int8_t>(padded);
+	}
+	query.scratch.resize(2 * dims);
+	float *source = query.scratch.data();
+	float *rotated = source + dims;
+	if (metric == Metric::COSINE) {
+		Normalize(vector, source, dims);
+	} else {
+		std::memcpy(source, vector, dims * sizeof(float));
+	}
+	Rotate(source, rotated);
+	float largest = 0;
+	for (size_t i = 0; i < dims; i++) {
+		largest = std::max(largest, std::fabs(rotated[i]));
+	}
+	query.step = largest > 0 && std::isfinite(largest) ? largest / 127.0F : 1.0F;
+	const float inverse = 1.0F / query.step;
+	query.rotated_sum = 0;
+	for (size_t i = 0; i < dims; i++) {
+		const float rounded = std::nearbyint(rotated[i] * inverse);
+		query.rotated[i] = int8_t(std::min(std::max(rounded, -127.0F), 127.0F));
+		query.rotated_sum += query.rotated[i];
+	}
+	PrepareReferences(source, query);
+}
+
+void Quantizer::PrepareReferences(const float *source, PreparedQuery &query) const {
+	const size_t count = ReferenceCount();
+	query.reference_terms.resize(count);
+	query.nearest_references.resize(count);
+	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
+	for (size_t k = 0; k < count; k++) {
+		query.reference_terms[k] = metric == Metric::IP ? -InnerProduct(source, Reference(k), dims)
+		                           : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
+		                                                      : SquaredL2(source, Reference(k), dims);
+	}
+	const std::vector<float> &terms = query.reference_terms;
+	const size_t sorted = std::min(count, PreparedQuery::NEAREST_COUNT);
+	std::partial_sort(query.nearest_references.begin(), query.nearest_references.begin() + ptrdiff_t(sorted),
+	                  query.nearest_references.end(), [&](uint16_t a, uint16_t b) {
+		                  return terms[a] < terms[b] || (terms[a] == terms[b] && a < b);
+	                  });
+}
+
+void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,
+                         const uint16_t *reference_ids, size_t count, float *distances) const {
+	constexpr size_t BATCH = 64;
+	const LevelForm form = FormOf(family);
+	const size_t code_bytes = CodeBytes();
+	const float query_offset = form.offset * float(query.rotated_sum);
+	int32_t sums[BATCH];
+	for (size_t begin = 0; begin < count; begin += BATCH) {
+		const size_t end = std::min(count, begin + BATCH);
+		CodeDotProducts(form.bits, query.rotated.data(), codes + begin * code_bytes, code_bytes, end - begin, sums);
+		for (size_t i = begin; i < end; i++) {
+			const float product = query.step * (form.step * float(sums[i - begin]) - query_offset);
+			distances[i] = reference_ids[i] < query.reference_terms.size()
+			                   ? query.reference_terms[reference_ids[i]] + biases[i] + factors[i] * product
+			                   : std::numeric_limits<float>::infinity();
+		}
+	}
+}
+
+size_t Quantizer::MemoryBytes() const {
+	return (signs.size() + references.size() + rotated_references.size()) * sizeof(float);
+}
+
+std::vector<uint8_t> Quantizer::Serialize() const {
+	StoredQuantizer stored = {};
+	stored.version = QUANTIZER_VERSION;
+	stored.metric = uint8_t(metric);
+	stored.family = uint8_t(family);
+	stored.dims = uint32_t(dims);
+	stored.reference_count = uint32_t(ReferenceCount());
+	stored.seed = seed;
+	std::vector<uint8_t> bytes(sizeof(stored) + references.size() * sizeof(float));
+	std::memcpy(bytes.data(), &stored, sizeof(stored));
+	std::memcpy(bytes.data() + sizeof(stored), references.data(), references.size() * sizeof(float));
+	return bytes;
+}
+
+Quantizer Quantizer::Deserialize(ConstByteSpan bytes) {
+	StoredQuantizer stored = {};
+	if (bytes.size() < sizeof(stored)) {
+		throw CorruptionError("the quantizer has " + std::to_string(bytes.size()) + " bytes, at least " +
+		                      std::to_string(sizeof(stored)) + " were expected");
+	}
+	std::memcpy(&stored, bytes.data(), sizeof(stored));
+	const uint64_t value_count = uint64_t(stored.reference_count) * stored.dims;
+	if (stored.version != QUANTIZER_VERSION || stored.metric > uint8_t(Metric::IP) ||
+	    stored.family > uint8_t(CodeFamily::FOUR_BIT) || stored.dims == 0 || stored.dims > DIMS_MAX ||
+	    stored.reference_count == 0 || stored.reference_count > REFERENCES_MAX ||
+	    bytes.size() != sizeof(stored) + value_count * sizeof(float)) {
+		throw CorruptionError("the quantizer names version " + std::to_string(stored.version) + ", " +
+		                      std::to_string(stored.reference_count) + " references of " + std::to_string(stored.dims) +
+		                      " dimensions, but has " + std::to_string(bytes.size()) + " bytes");
+	}
+	Quantizer quantizer(Metric(stored.metric), CodeFamily(stored.family), stored.dims, stored.seed);
+	quantizer.references.resize(value_count);
+	std::memcpy(quantizer.references.data(), bytes.data() + sizeof(stored), value_count * sizeof(float));
+	if (!std::all_of(quantizer.references.begin(), quantizer.references.end(),
+	                 [](float value) { return std::isfinite(value); })) {
+		throw CorruptionError("the quantizer holds a reference that is not finite");
+	}
+	quantizer.RotateReferences();
+	return quantizer;
+}
+
+} // namespace lm_diskann

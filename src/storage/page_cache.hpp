@@ -52,8 +52,8 @@ private:
 //! Thread-safe. One object serves all indexes of a database instance; it outlives every file attached to it.
 class PageCache {
 public:
-	//! Asked before the cache grows by `bytes` (true: granted) and told when it shrinks by them. Called from any thread,
-	//! without a lock held; must not throw. A denied page that is needed at once is freed as soon as it is unpinned.
+	//! Asked before the cache grows by `bytes` (true: granted) and told when it shrinks by them. Called from any
+	//! thread, without a lock held; must not throw. A page that is needed although denied is freed when unpinned.
 	struct MemoryAccount {
 		std::function<bool(uint64_t bytes)> reserve;
 		std::function<void(uint64_t bytes)> release;
@@ -71,7 +71,7 @@ public:
 	//! Takes effect at once: unpinned frames above the budget are evicted before it returns.
 	void SetBudget(uint64_t budget_bytes);
 	uint64_t Budget() const;
-	//! Bytes of all frames. At most the budget, plus what is pinned beyond it.
+	//! Bytes of all frames, each its page and 128 bytes more. At most the budget, plus what is pinned beyond it.
 	uint64_t UsedBytes() const;
 	uint64_t UsedBytes(FileKey key) const;
 	//! Evicts unpinned frames until at most `target_bytes` are used (other operators need the memory).
@@ -83,9 +83,10 @@ public:
 	//! Several threads may ask for the same page at once; one of the reads wins. After an error some refs hold pins.
 	void PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Span<PageRef> refs, PageCacheCounters &counters);
 
-	//! Replaces the page by a copy of `page` (page_size bytes). It is dirty: it reaches the file, always in a fresh slot,
-	//! at Flush or when a later Put needs room (readers never evict a dirty frame, so only the file's one changing thread
-	//! writes). Called by that thread.
+	//! Replaces the page by a copy of `page` (page_size bytes). It is dirty: it reaches the file, always in a fresh
+	//! slot, at Flush, or when dirty pages exceed half the budget or nothing else can be evicted; the oldest go first.
+	//! Readers never evict a dirty frame, so only the file's one changing thread writes. Called by that thread. After
+	//! FileError the page is in the cache or as it was before.
 	void Put(FileKey key, PageId id, PageKind kind, ConstByteSpan page);
 	//! PageFile::FreePage, and no frame of the page is left, dirty or not. Called by the file's one changing thread.
 	void Free(FileKey key, PageId id);

@@ -87,6 +87,14 @@ PageFrame *PageCache::Impl::ListRead(PageFrame *frame, uint64_t change_count) {
 
 PageRef PageCache::Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters) {
 	PageRef ref;
+	uint64_t change_count = 0;
+	if (PageFrame *frame = impl->PinListed(key, id, kind, change_count)) {
+		counters.hits++;
+		ref.cache = this;
+		ref.frame = frame;
+		ref.bytes = frame->Page();
+		return ref;
+	}
 	PinBatch(key, Span<const PageId>(&id, 1), kind, Span<PageRef>(&ref, 1), counters);
 	return ref;
 }

@@ -43,6 +43,7 @@ struct PageFileCounters {
 };
 
 //! Reads may run on any thread, also beside one changing thread; changes (everything not const) by one thread at a time.
+//! Roots, Current and CurrentMarker belong to the changing thread.
 //! Errors: FileError from the file (then poisoned, if it was a change), CorruptionError for bytes that are not a page.
 class PageFile {
 public:
@@ -91,19 +92,23 @@ public:
 
 	//! Reserves `count` consecutive page ids; unwritten ids have no slot.
 	PageId ReservePages(uint32_t count);
-	//! Writes `page` (page_size bytes; its PageHead is filled in) to a fresh slot and maps `id` to it. A run of
+	//! Writes `page` (page_size bytes; its PageHead is filled in, but `detail` stays) to a fresh slot and maps `id` to
+	//! it. Pages of the id that a PageCache holds are not touched: change cached files through the cache. A run of
 	//! consecutive fresh ids written to a fresh file stays one linear run in the page map.
 	void WritePage(PageId id, PageKind kind, ByteSpan page);
 	//! Like WritePage for consecutive ids from `first`, in one write; `pages` is a multiple of page_size. Bulk build.
 	void WritePages(PageId first, PageKind kind, ByteSpan pages);
-	//! The page has no bytes any more; the id is not given again before the next generation.
+	//! The page has no bytes any more; the id is not given again before the next generation. Freeing or writing an id
+	//! that is free already is an InternalError.
 	void FreePage(PageId id);
+	//! CorruptionError also for an id without a page. A page that moves during the read is read once more.
 	void ReadPage(PageId id, PageKind kind, ByteSpan page) const;
 	//! All requests at once through File::ReadBatch; all are verified.
 	void ReadPages(Span<const PageReadRequest> requests) const;
 
 	// --- blobs ---------------------------------------------------------------------------------------------------
 
+	//! An empty `bytes` gives the absent blob, which reads as empty and may be freed.
 	BlobRef WriteBlob(ConstByteSpan bytes);
 	std::vector<uint8_t> ReadBlob(const BlobRef &blob) const;
 	void FreeBlob(const BlobRef &blob);
@@ -111,7 +116,7 @@ public:
 	// --- generations ---------------------------------------------------------------------------------------------
 
 	//! Makes everything written so far the next generation (laws 1-4) and returns its marker. `roots` at most
-	//! ROOTS_SIZE_MAX bytes.
+	//! ROOTS_SIZE_MAX bytes. Any error poisons the file. Cost: changed map pages, the free list, two syncs.
 	Marker Publish(ConstByteSpan roots);
 	//! The host has durably named `generation` or a later one: what only earlier ones reach is free (law 4).
 	void Confirm(Generation generation);

@@ -10,8 +10,10 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <thread>
+#include <utility>
 
 namespace lm_diskann {
 
@@ -73,6 +75,19 @@ struct Fixture {
 	void ExpectSound() const {
 		EXPECT_EQ(file->Verify(), std::vector<std::string>());
 	}
+};
+
+//! Calls `before_batch` once, between a reader's look into the page map and its read.
+class HookedFile : public MemoryFile {
+public:
+	void ReadBatch(Span<const ReadRequest> requests) const override {
+		if (before_batch) {
+			std::exchange(before_batch, nullptr)();
+		}
+		MemoryFile::ReadBatch(requests);
+	}
+
+	mutable std::function<void()> before_batch;
 };
 
 //! The message of the CorruptionError that opening `image` gives; empty if it opens.
@@ -443,6 +458,19 @@ TEST(PageFileTest, TheSameCallsGiveTheSameBytes) {
 		return fixture.disk->Image();
 	};
 	EXPECT_EQ(make(), make());
+}
+
+TEST(PageFileTest, AReadWhosePageMovesMeanwhileIsRepeated) {
+	HookedFile *hooked = new HookedFile();
+	auto file = PageFile::Create(std::unique_ptr<File>(hooked), PAGE_SIZE, UUID, {});
+	file->ReservePages(2);
+	WritePage(*file, PageId(0), 1);
+	hooked->before_batch = [&]() {
+		WritePage(*file, PageId(0), 2); // Frees slot 0, which no generation reaches,
+		WritePage(*file, PageId(1), 3); // and page 1 takes it.
+	};
+	ExpectPage(*file, PageId(0), 2);
+	ExpectPage(*file, PageId(1), 3);
 }
 
 TEST(PageFileTest, ReadersBesideTheChangingThreadAlwaysSeeAWholePage) {

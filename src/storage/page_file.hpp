@@ -42,8 +42,8 @@ struct PageFileCounters {
 	std::atomic<uint64_t> syncs {0};
 };
 
-//! Reads may run on any thread, also beside one changing thread; changes (everything not const) by one thread at a time.
-//! Roots, Current and CurrentMarker belong to the changing thread.
+//! Reads may run on any thread, also beside one changing thread; changes (everything not const) by one thread at a
+//! time. Roots, Current and CurrentMarker belong to the changing thread.
 //! Errors: FileError from the file (then poisoned, if it was a change), CorruptionError for bytes that are not a page.
 class PageFile {
 public:

@@ -204,8 +204,9 @@ PageFile::State::FreeList PageFile::State::ReadFreeList(const MetaHead &meta) co
 		uint32_t end = is_slot ? meta.slot_count : meta.page_id_end;
 		bool is_inside = extent.first < end && extent.count <= end - extent.first;
 		if (!is_inside || !(is_slot ? free.slots : free.ids).Add(extent)) {
-			ThrowCorruption("free extent " + std::to_string(i),
-			                "apart from the others and below " + std::to_string(end), std::to_string(extent.count) + " from " + std::to_string(extent.first));
+			std::string found = std::to_string(extent.count) + " from " + std::to_string(extent.first);
+			ThrowCorruption("free extent " + std::to_string(i), "apart from the others, below " + std::to_string(end),
+			                found);
 		}
 	}
 	bool is_meta_free = free.slots.Contains(owner.current.meta_slot.value);

@@ -75,19 +75,19 @@ std::vector<std::pair<uint64_t, uint64_t>> SimDisk::TakeWrites() {
 }
 
 void SimDisk::Apply(const Change &change, std::vector<uint8_t> &image) {
-	if (!change.bytes) {
+	if (change.is_resize) {
 		image.resize(change.offset);
 		return;
 	}
-	image.resize(std::max<size_t>(image.size(), change.offset + change.bytes->size()));
-	std::copy(change.bytes->begin(), change.bytes->end(), image.begin() + change.offset);
+	image.resize(std::max<size_t>(image.size(), change.offset + change.bytes.size()));
+	std::copy(change.bytes.begin(), change.bytes.end(), image.begin() + change.offset);
 }
 
 SimDisk::Change SimDisk::Torn(const Change &change, uint64_t sector) const {
 	uint64_t begin = sector * SECTOR_BYTES;
-	uint64_t end = std::min<uint64_t>(begin + SECTOR_BYTES, change.bytes->size());
+	uint64_t end = std::min<uint64_t>(begin + SECTOR_BYTES, change.bytes.size());
 	return Change {change.offset + begin,
-	               std::vector<uint8_t>(change.bytes->begin() + begin, change.bytes->begin() + end)};
+	               std::vector<uint8_t>(change.bytes.begin() + begin, change.bytes.begin() + end), false};
 }
 
 bool SimDisk::IsFailing() {
@@ -96,10 +96,10 @@ bool SimDisk::IsFailing() {
 
 void SimDisk::Write(uint64_t offset, ConstByteSpan source) {
 	std::unique_lock<std::shared_mutex> guard(lock);
-	Change change {offset, std::vector<uint8_t>(source.begin(), source.end())};
+	Change change {offset, std::vector<uint8_t>(source.begin(), source.end()), false};
 	bool is_failing = IsFailing();
 	if (is_failing) {
-		change.bytes->resize(random() % (source.size() / SECTOR_BYTES + 1) * SECTOR_BYTES);
+		change.bytes.resize(random() % (source.size() / SECTOR_BYTES + 1) * SECTOR_BYTES);
 	}
 	Apply(change, live);
 	writes.emplace_back(offset, source.size());
@@ -114,7 +114,7 @@ void SimDisk::Resize(uint64_t size_bytes) {
 	if (IsFailing()) {
 		throw FileError("simulated file: resize failed");
 	}
-	Change change {size_bytes, std::nullopt};
+	Change change {size_bytes, {}, true};
 	Apply(change, live);
 	pending.push_back(std::move(change));
 }
@@ -142,8 +142,8 @@ std::shared_ptr<SimDisk> SimDisk::Crash() {
 		if (fate == 0) {
 			continue;
 		}
-		if (fate == 1 && change.bytes) {
-			for (uint64_t sector = 0; sector * SECTOR_BYTES < change.bytes->size(); sector++) {
+		if (fate == 1 && !change.is_resize) {
+			for (uint64_t sector = 0; sector * SECTOR_BYTES < change.bytes.size(); sector++) {
 				if (random() % 2 == 0) {
 					Apply(Torn(change, sector), image);
 				}

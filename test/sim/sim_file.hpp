@@ -8,7 +8,6 @@
 #include "storage/file.hpp"
 
 #include <memory>
-#include <optional>
 #include <random>
 #include <shared_mutex>
 #include <vector>
@@ -39,10 +38,11 @@ public:
 private:
 	friend class SimFile;
 
-	//! A write of `bytes` at `offset`, or without bytes a resize to `offset`.
+	//! A write of `bytes` at `offset`, or a resize to `offset`.
 	struct Change {
 		uint64_t offset = 0;
-		std::optional<std::vector<uint8_t>> bytes;
+		std::vector<uint8_t> bytes;
+		bool is_resize = false;
 	};
 
 	explicit SimDisk(uint64_t seed) : random(seed) {

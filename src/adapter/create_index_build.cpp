@@ -110,9 +110,9 @@ public:
 
 class BuildTask : public ExecutorTask {
 public:
-	BuildTask(BuildEvent &event_p, ClientContext &context_p, size_t worker_p)
+	BuildTask(BuildEvent &event_p, ClientContext &context_p)
 	    : ExecutorTask(context_p, event_p.shared_from_this(), event_p.op), state(event_p.state),
-	      index_name(event_p.op.info->index_name), client(context_p), worker(worker_p) {
+	      index_name(event_p.op.info->index_name), client(context_p) {
 	}
 
 	//! One piece of work, so that an interrupt is seen soon and the thread that shows the progress bar gets to it.
@@ -125,8 +125,7 @@ public:
 				// Another worker failed; the event is never finished then.
 				return TaskExecutionResult::TASK_FINISHED;
 			}
-			const auto work =
-			    WithDuckDBErrors(index_name, [&] { return state.builder->Work(worker); });
+			const auto work = WithDuckDBErrors(index_name, [&] { return state.builder->Work(); });
 			if (work == lm_diskann::WorkState::FINISHED) {
 				event->FinishTask();
 				return TaskExecutionResult::TASK_FINISHED;
@@ -147,7 +146,6 @@ private:
 	CreateIndexSinkState &state;
 	const string &index_name;
 	ClientContext &client;
-	const size_t worker;
 };
 
 void BuildEvent::Schedule() {
@@ -155,7 +153,7 @@ void BuildEvent::Schedule() {
 	const auto thread_count = NumericCast<size_t>(TaskScheduler::GetScheduler(context).NumberOfThreads());
 	vector<shared_ptr<Task>> tasks;
 	for (size_t worker = 0; worker < thread_count; worker++) {
-		tasks.push_back(make_uniq<BuildTask>(*this, context, worker));
+		tasks.push_back(make_uniq<BuildTask>(*this, context));
 	}
 	SetTasks(std::move(tasks));
 }

@@ -295,6 +295,8 @@ void IndexScanState::Next(DataChunk &output) {
 InsertionOrderPreservingMap<string> IndexScanState::Counters() const {
 	const auto &current = cursor ? cursor->Counters() : counters;
 	InsertionOrderPreservingMap<string> result;
+	// EXPLAIN ANALYZE names every scan TABLE_SCAN.
+	result["Type"] = "LM_DISKANN_INDEX_SCAN";
 	result["Blocks Read"] = std::to_string(current.blocks_read);
 	result["Cache Hits"] = std::to_string(current.cache_hits);
 	result["Hops"] = std::to_string(current.hops);

@@ -106,8 +106,7 @@ uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
 }
 
 PruneLimits GraphBuilder::Limits() const {
-	return {parameters.max_degree, std::min(parameters.max_degree, FILL_DEGREE_MAX),
-	        float(parameters.alpha * parameters.alpha)};
+	return {parameters.max_degree, std::min(parameters.max_degree, FILL_DEGREE_MAX), float(parameters.alpha)};
 }
 
 double GraphBuilder::Progress() const {

@@ -35,7 +35,9 @@ bool GraphWriter::NextPhase(Phase &phase) {
 	}
 	if (phase_number == 2) {
 		page_count = uint32_t(layout.PageCount(space.Count()));
-		file.ReservePages(page_count);
+		if (page_count > 0) {
+			file.ReservePages(page_count);
+		}
 		const size_t pages_per_item = WRITE_ITEM_BYTES / layout.page_size;
 		phase.name = "writing";
 		phase.item_count = (page_count + pages_per_item - 1) / pages_per_item;

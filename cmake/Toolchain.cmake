@@ -4,7 +4,7 @@
 add_library(lm_diskann_warnings INTERFACE)
 target_compile_options(lm_diskann_warnings INTERFACE
 	-Wall -Wextra -Wpedantic -Wextra-semi -Wnon-virtual-dtor -Wsuggest-override -Wimplicit-fallthrough -Wvla
-	$<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>)
+	$<$<CXX_COMPILER_ID:GNU>:-Wlogical-op>)
 
 add_compile_options(-ffunction-sections -fdata-sections)
 if(SANITIZE)

@@ -1,190 +1,344 @@
+// One source, compiled once for each Highway target. Each sum runs over four (cosine: two) vectors at a time, so that
+// the latency of an addition is hidden; the last elements come through a zero-filled vector, never from past the end.
 #include "vector/distance.hpp"
+
+#include "vector/highway.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "vector/distance.cpp" // this file, once for each SIMD target
+#define HWY_TARGET_INCLUDE "vector/distance.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace lm_diskann {
 namespace HWY_NAMESPACE {
+namespace {
+
 namespace hn = hwy::HWY_NAMESPACE;
 
-//! Runs `step(a, b, lane)` over whole vectors of `d`, four at a time with separate accumulators (two FMA ports times
-//! four cycles of latency), then once over the rest, padded with zeros: zeros add nothing to any sum here.
-template <class D, class T, class STEP>
-HWY_INLINE void ForEachVector(D d, const T *a, const T *b, size_t dims, STEP &&step) {
-	const size_t lanes = hn::Lanes(d);
-	size_t i = 0;
-	for (; i + 4 * lanes <= dims; i += 4 * lanes) {
-		step(hn::LoadU(d, a + i), hn::LoadU(d, b + i), 0);
-		step(hn::LoadU(d, a + i + lanes), hn::LoadU(d, b + i + lanes), 1);
-		step(hn::LoadU(d, a + i + 2 * lanes), hn::LoadU(d, b + i + 2 * lanes), 2);
-		step(hn::LoadU(d, a + i + 3 * lanes), hn::LoadU(d, b + i + 3 * lanes), 3);
-	}
-	for (; i + lanes <= dims; i += lanes) {
-		step(hn::LoadU(d, a + i), hn::LoadU(d, b + i), 0);
-	}
-	if (i < dims) {
-		HWY_ALIGN T rest_a[hn::MaxLanes(d)] = {};
-		HWY_ALIGN T rest_b[hn::MaxLanes(d)] = {};
-		std::memcpy(rest_a, a + i, (dims - i) * sizeof(T));
-		std::memcpy(rest_b, b + i, (dims - i) * sizeof(T));
-		step(hn::Load(d, rest_a), hn::Load(d, rest_b), 1);
-	}
+using FloatTag = hn::ScalableTag<float>;
+using FloatVector = hn::Vec<FloatTag>;
+constexpr size_t FLOAT_LANES = hn::MaxLanes(FloatTag());
+
+//! True where masked loads of floats and half conversions are instructions rather than emulations.
+#define LMD_HAS_AVX2 (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL)
+
+//! The first `count` elements (fewer than a vector) from `source`, then zeros.
+template <class TAG, class T>
+HWY_INLINE hn::Vec<TAG> LoadTail(TAG tag, const T *source, size_t count) {
+	alignas(64) T lanes[hn::MaxLanes(TAG())] = {};
+	std::memcpy(lanes, source, count * sizeof(T));
+	return hn::Load(tag, lanes);
 }
 
-template <class D, class V>
-HWY_INLINE auto SumOf(D d, const V *sums) {
-	return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]))));
-}
-
-float SquaredL2Float(const float *a, const float *b, size_t dims) {
-	const hn::ScalableTag<float> d;
-	using V = hn::Vec<decltype(d)>;
-	V sums[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-	ForEachVector(d, a, b, dims, [&](V x, V y, int lane) HWY_ATTR {
-		const V difference = hn::Sub(x, y);
-		sums[lane] = hn::MulAdd(difference, difference, sums[lane]);
-	});
-	return SumOf(d, sums);
-}
-
-float InnerProductFloat(const float *a, const float *b, size_t dims) {
-	const hn::ScalableTag<float> d;
-	using V = hn::Vec<decltype(d)>;
-	V sums[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-	ForEachVector(d, a, b, dims, [&](V x, V y, int lane) HWY_ATTR { sums[lane] = hn::MulAdd(x, y, sums[lane]); });
-	return SumOf(d, sums);
-}
-
-//! products[0..2] = a.b, a.a, b.b
-void ProductsFloat(const float *a, const float *b, size_t dims, double *products) {
-	const hn::ScalableTag<float> d;
-	using V = hn::Vec<decltype(d)>;
-	const V zero = hn::Zero(d);
-	V ab[4] = {zero, zero, zero, zero};
-	V aa[4] = {zero, zero, zero, zero};
-	V bb[4] = {zero, zero, zero, zero};
-	ForEachVector(d, a, b, dims, [&](V x, V y, int lane) HWY_ATTR {
-		ab[lane] = hn::MulAdd(x, y, ab[lane]);
-		aa[lane] = hn::MulAdd(x, x, aa[lane]);
-		bb[lane] = hn::MulAdd(y, y, bb[lane]);
-	});
-	products[0] = SumOf(d, ab);
-	products[1] = SumOf(d, aa);
-	products[2] = SumOf(d, bb);
-}
-
-//! Exact sums of products of int8: 16384 * 255^2 < 2^31. `form` makes the factors of a step.
-#if HWY_TARGET == HWY_SCALAR
-template <class FORM>
-HWY_INLINE int32_t SumInt8(const int8_t *a, const int8_t *b, size_t dims, FORM &&form) {
-	const hn::ScalableTag<int32_t> d;
-	int32_t sum = 0;
-	for (size_t i = 0; i < dims; i++) {
-		const auto factors = form(hn::Set(d, a[i]), hn::Set(d, b[i]));
-		sum += hn::GetLane(hn::Mul(factors.first, factors.second));
-	}
-	return sum;
-}
-#else
-template <class FORM>
-HWY_INLINE int32_t SumInt8(const int8_t *a, const int8_t *b, size_t dims, FORM &&form) {
-	const hn::ScalableTag<int32_t> d32;
-	const hn::Repartition<int16_t, decltype(d32)> d16;
-	const hn::Rebind<int8_t, decltype(d16)> d8;
-	using V8 = hn::Vec<decltype(d8)>;
-	auto sum0 = hn::Zero(d32);
-	auto sum1 = hn::Zero(d32);
-	ForEachVector(d8, a, b, dims, [&](V8 x, V8 y, int) HWY_ATTR {
-		const auto factors = form(hn::PromoteTo(d16, x), hn::PromoteTo(d16, y));
-		sum0 = hn::ReorderWidenMulAccumulate(d32, factors.first, factors.second, sum0, sum1);
-	});
-	return hn::GetLane(hn::SumOfLanes(d32, hn::Add(sum0, sum1)));
+#if LMD_HAS_AVX2
+HWY_INLINE FloatVector LoadTail(FloatTag tag, const float *source, size_t count) {
+	return hn::MaskedLoad(hn::FirstN(tag, count), tag, source);
 }
 #endif
 
-template <class V>
-struct Factors {
-	V first;
-	V second;
+struct SquaredL2Step {
+	template <class VECTOR>
+	static HWY_INLINE VECTOR Add(VECTOR sum, VECTOR a, VECTOR b) {
+		const VECTOR difference = hn::Sub(a, b);
+		return hn::MulAdd(difference, difference, sum);
+	}
 };
 
-int32_t SquaredL2Int8(const int8_t *a, const int8_t *b, size_t dims) {
-	return SumInt8(a, b, dims, [](auto x, auto y) HWY_ATTR {
-		const auto difference = hn::Sub(x, y);
-		return Factors<decltype(x)> {difference, difference};
-	});
-}
+struct InnerProductStep {
+	template <class VECTOR>
+	static HWY_INLINE VECTOR Add(VECTOR sum, VECTOR a, VECTOR b) {
+		return hn::MulAdd(a, b, sum);
+	}
+};
 
-int32_t InnerProductInt8(const int8_t *a, const int8_t *b, size_t dims) {
-	return SumInt8(a, b, dims, [](auto x, auto y) HWY_ATTR { return Factors<decltype(x)> {x, y}; });
-}
-
-void WidenInt8Kernel(const int8_t *source, float *target, size_t dims) {
-	const hn::ScalableTag<float> d;
-	const hn::RebindToSigned<decltype(d)> d32;
-	const hn::Rebind<int8_t, decltype(d)> d8;
-	const size_t lanes = hn::Lanes(d);
+template <class STEP>
+HWY_INLINE float SumFloats(const float *a, const float *b, size_t dims) {
+	const FloatTag tag;
+	FloatVector sum0 = hn::Zero(tag), sum1 = hn::Zero(tag), sum2 = hn::Zero(tag), sum3 = hn::Zero(tag);
 	size_t i = 0;
-	for (; i + lanes <= dims; i += lanes) {
-		hn::StoreU(hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, source + i))), d, target + i);
+	for (; i + 4 * FLOAT_LANES <= dims; i += 4 * FLOAT_LANES) {
+		sum0 = STEP::Add(sum0, hn::LoadU(tag, a + i), hn::LoadU(tag, b + i));
+		sum1 = STEP::Add(sum1, hn::LoadU(tag, a + i + FLOAT_LANES), hn::LoadU(tag, b + i + FLOAT_LANES));
+		sum2 = STEP::Add(sum2, hn::LoadU(tag, a + i + 2 * FLOAT_LANES), hn::LoadU(tag, b + i + 2 * FLOAT_LANES));
+		sum3 = STEP::Add(sum3, hn::LoadU(tag, a + i + 3 * FLOAT_LANES), hn::LoadU(tag, b + i + 3 * FLOAT_LANES));
+	}
+	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
+		sum0 = STEP::Add(sum0, hn::LoadU(tag, a + i), hn::LoadU(tag, b + i));
+	}
+	if (i < dims) {
+		sum1 = STEP::Add(sum1, LoadTail(tag, a + i, dims - i), LoadTail(tag, b + i, dims - i));
+	}
+	return hn::GetLane(hn::SumOfLanes(tag, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+}
+
+float SquaredL2Float(const float *a, const float *b, size_t dims) {
+	return SumFloats<SquaredL2Step>(a, b, dims);
+}
+
+float InnerProductFloat(const float *a, const float *b, size_t dims) {
+	return SumFloats<InnerProductStep>(a, b, dims);
+}
+
+//! a.b, a.a and b.b in one pass.
+struct FloatProducts {
+	FloatVector ab;
+	FloatVector aa;
+	FloatVector bb;
+
+	// Written out because an implicit constructor is not compiled for the target.
+	HWY_INLINE FloatProducts() : ab(hn::Zero(FloatTag())), aa(hn::Zero(FloatTag())), bb(hn::Zero(FloatTag())) {
+	}
+	HWY_INLINE void Add(FloatVector a, FloatVector b) {
+		ab = hn::MulAdd(a, b, ab);
+		aa = hn::MulAdd(a, a, aa);
+		bb = hn::MulAdd(b, b, bb);
+	}
+};
+
+void ProductsFloat(const float *a, const float *b, size_t dims, float *products) {
+	const FloatTag tag;
+	FloatProducts even;
+	FloatProducts odd;
+	size_t i = 0;
+	for (; i + 2 * FLOAT_LANES <= dims; i += 2 * FLOAT_LANES) {
+		even.Add(hn::LoadU(tag, a + i), hn::LoadU(tag, b + i));
+		odd.Add(hn::LoadU(tag, a + i + FLOAT_LANES), hn::LoadU(tag, b + i + FLOAT_LANES));
+	}
+	if (i + FLOAT_LANES <= dims) {
+		even.Add(hn::LoadU(tag, a + i), hn::LoadU(tag, b + i));
+		i += FLOAT_LANES;
+	}
+	if (i < dims) {
+		odd.Add(LoadTail(tag, a + i, dims - i), LoadTail(tag, b + i, dims - i));
+	}
+	products[0] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.ab, odd.ab)));
+	products[1] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.aa, odd.aa)));
+	products[2] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.bb, odd.bb)));
+}
+
+using ShortTag = hn::ScalableTag<int16_t>;
+using ShortVector = hn::Vec<ShortTag>;
+using IntTag = hn::ScalableTag<int32_t>;
+using IntVector = hn::Vec<IntTag>;
+using ByteTag = hn::Rebind<int8_t, ShortTag>;
+constexpr size_t SHORT_LANES = hn::MaxLanes(ShortTag());
+
+//! An exact int32 sum of int16 products. Its bound is 16384 * 255^2 = 1.07e9 < 2^31.
+struct IntSum {
+	IntVector first;
+	IntVector second;
+
+	HWY_INLINE IntSum() : first(hn::Zero(IntTag())), second(hn::Zero(IntTag())) {
+	}
+	HWY_INLINE void Add(ShortVector a, ShortVector b) {
+#if HWY_TARGET == HWY_SCALAR
+		first = hn::Add(first, hn::Mul(hn::PromoteTo(IntTag(), a), hn::PromoteTo(IntTag(), b)));
+#else
+		first = hn::ReorderWidenMulAccumulate(IntTag(), a, b, first, second);
+#endif
+	}
+	HWY_INLINE int32_t Total() const {
+		return hn::GetLane(hn::SumOfLanes(IntTag(), hn::Add(first, second)));
+	}
+};
+
+HWY_INLINE ShortVector LoadBytes(const int8_t *source) {
+	return hn::PromoteTo(ShortTag(), hn::LoadU(ByteTag(), source));
+}
+
+HWY_INLINE ShortVector LoadBytesTail(const int8_t *source, size_t count) {
+	return hn::PromoteTo(ShortTag(), LoadTail(ByteTag(), source, count));
+}
+
+float SquaredL2Byte(const int8_t *a, const int8_t *b, size_t dims) {
+	IntSum even;
+	IntSum odd;
+	size_t i = 0;
+	for (; i + 2 * SHORT_LANES <= dims; i += 2 * SHORT_LANES) {
+		const ShortVector difference0 = hn::Sub(LoadBytes(a + i), LoadBytes(b + i));
+		const ShortVector difference1 = hn::Sub(LoadBytes(a + i + SHORT_LANES), LoadBytes(b + i + SHORT_LANES));
+		even.Add(difference0, difference0);
+		odd.Add(difference1, difference1);
+	}
+	for (; i < dims; i += SHORT_LANES) {
+		const size_t count = dims - i;
+		const bool is_tail = count < SHORT_LANES;
+		const ShortVector difference = is_tail ? hn::Sub(LoadBytesTail(a + i, count), LoadBytesTail(b + i, count))
+		                                       : hn::Sub(LoadBytes(a + i), LoadBytes(b + i));
+		even.Add(difference, difference);
+	}
+	return static_cast<float>(even.Total() + odd.Total());
+}
+
+//! sums[0] += a.b; WITH_NORMS: also sums[1] += a.a and sums[2] += b.b.
+template <bool WITH_NORMS>
+HWY_INLINE void AddByteProducts(ShortVector a, ShortVector b, IntSum *sums) {
+	sums[0].Add(a, b);
+	if (WITH_NORMS) {
+		sums[1].Add(a, a);
+		sums[2].Add(b, b);
+	}
+}
+
+template <bool WITH_NORMS>
+HWY_INLINE void SumByteProducts(const int8_t *a, const int8_t *b, size_t dims, int32_t *products) {
+	constexpr size_t PRODUCTS = WITH_NORMS ? 3 : 1;
+	IntSum even[PRODUCTS];
+	IntSum odd[PRODUCTS];
+	size_t i = 0;
+	for (; i + 2 * SHORT_LANES <= dims; i += 2 * SHORT_LANES) {
+		AddByteProducts<WITH_NORMS>(LoadBytes(a + i), LoadBytes(b + i), even);
+		AddByteProducts<WITH_NORMS>(LoadBytes(a + i + SHORT_LANES), LoadBytes(b + i + SHORT_LANES), odd);
+	}
+	if (i + SHORT_LANES <= dims) {
+		AddByteProducts<WITH_NORMS>(LoadBytes(a + i), LoadBytes(b + i), even);
+		i += SHORT_LANES;
+	}
+	if (i < dims) {
+		AddByteProducts<WITH_NORMS>(LoadBytesTail(a + i, dims - i), LoadBytesTail(b + i, dims - i), odd);
+	}
+	for (size_t p = 0; p < PRODUCTS; p++) {
+		products[p] = even[p].Total() + odd[p].Total();
+	}
+}
+
+float InnerProductByte(const int8_t *a, const int8_t *b, size_t dims) {
+	int32_t product;
+	SumByteProducts<false>(a, b, dims, &product);
+	return static_cast<float>(product);
+}
+
+void ProductsByte(const int8_t *a, const int8_t *b, size_t dims, int32_t *products) {
+	SumByteProducts<true>(a, b, dims, products);
+}
+
+void WidenBytes(const int8_t *source, float *target, size_t dims) {
+	const FloatTag tag;
+	const hn::Rebind<int8_t, FloatTag> byte_tag;
+	size_t i = 0;
+	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
+		const auto integers = hn::PromoteTo(IntTag(), hn::LoadU(byte_tag, source + i));
+		hn::StoreU(hn::ConvertTo(tag, integers), tag, target + i);
 	}
 	for (; i < dims; i++) {
-		target[i] = source[i];
+		target[i] = static_cast<float>(source[i]);
 	}
 }
 
+//! Round to nearest even, for finite values inside +-65504. The float's own rounding does the work: adding a power of
+//! two whose last bit is the half's last bit drops exactly the bits the half does not have.
+HWY_INLINE uint16_t HalfOf(float value) {
+	uint32_t bits;
+	std::memcpy(&bits, &value, sizeof(bits));
+	const uint32_t sign = (bits >> 16) & 0x8000u;
+	const uint32_t magnitude = bits & 0x7FFFFFFFu;
+	if (magnitude < 0x38800000u) { // below 2^-14: a subnormal half, a multiple of 2^-24; 0.5 has its last bit there
+		float absolute;
+		std::memcpy(&absolute, &magnitude, sizeof(absolute));
+		const float shifted = absolute + 0.5f;
+		uint32_t shifted_bits;
+		std::memcpy(&shifted_bits, &shifted, sizeof(shifted_bits));
+		return static_cast<uint16_t>(sign | (shifted_bits - 0x3F000000u));
+	}
+	// 13 mantissa bits go; the exponent bias changes from 127 to 15.
+	const uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
+	return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
+}
+
+HWY_INLINE float FloatOf(uint16_t half) {
+	const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+	const uint32_t exponent = (half >> 10) & 31u;
+	const uint32_t mantissa = half & 0x3FFu;
+	uint32_t bits;
+	if (exponent == 0) {
+		const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+		std::memcpy(&bits, &magnitude, sizeof(bits));
+	} else {
+		bits = ((exponent == 31 ? 255u : exponent + 112u) << 23) | (mantissa << 13);
+	}
+	bits |= sign;
+	float value;
+	std::memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+void FloatsToHalves(const float *source, uint16_t *target, size_t dims) {
+	constexpr float HALF_MAX = 65504.0f;
+	size_t i = 0;
+#if LMD_HAS_AVX2
+	const FloatTag tag;
+	const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
+	const hn::Rebind<uint16_t, FloatTag> bits_tag;
+	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
+		const FloatVector clamped =
+		    hn::Max(hn::Set(tag, -HALF_MAX), hn::Min(hn::LoadU(tag, source + i), hn::Set(tag, HALF_MAX)));
+		hn::StoreU(hn::BitCast(bits_tag, hn::DemoteTo(half_tag, clamped)), bits_tag, target + i);
+	}
+#endif
+	for (; i < dims; i++) {
+		target[i] = HalfOf(std::max(-HALF_MAX, std::min(source[i], HALF_MAX)));
+	}
+}
+
+void HalvesToFloats(const uint16_t *source, float *target, size_t dims) {
+	size_t i = 0;
+#if LMD_HAS_AVX2
+	const FloatTag tag;
+	const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
+	const hn::Rebind<uint16_t, FloatTag> bits_tag;
+	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
+		const auto halves = hn::BitCast(half_tag, hn::LoadU(bits_tag, source + i));
+		hn::StoreU(hn::PromoteTo(tag, halves), tag, target + i);
+	}
+#endif
+	for (; i < dims; i++) {
+		target[i] = FloatOf(source[i]);
+	}
+}
+
+#undef LMD_HAS_AVX2
+
+} // namespace
 } // namespace HWY_NAMESPACE
 } // namespace lm_diskann
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace lm_diskann {
-
-HWY_EXPORT(SquaredL2Float);
-HWY_EXPORT(InnerProductFloat);
-HWY_EXPORT(ProductsFloat);
-HWY_EXPORT(SquaredL2Int8);
-HWY_EXPORT(InnerProductInt8);
-HWY_EXPORT(WidenInt8Kernel);
-
 namespace {
 
-//! NaN for a zero norm, as in DuckDB; rounding may leave [-1, 1].
-float CosineOf(double product, double squared_norm_a, double squared_norm_b) {
-	const double similarity = product / std::sqrt(squared_norm_a * squared_norm_b);
-	return similarity == similarity ? float(1.0 - std::clamp(similarity, -1.0, 1.0))
-	                                : std::numeric_limits<float>::quiet_NaN();
+HWY_EXPORT(SquaredL2Float);
+HWY_EXPORT(SquaredL2Byte);
+HWY_EXPORT(InnerProductFloat);
+HWY_EXPORT(InnerProductByte);
+HWY_EXPORT(ProductsFloat);
+HWY_EXPORT(ProductsByte);
+HWY_EXPORT(WidenBytes);
+HWY_EXPORT(FloatsToHalves);
+HWY_EXPORT(HalvesToFloats);
+
+//! The order of the two comparisons is DuckDB's: 0/0 falls through std::min and ends at -1, so the distance is 2.
+//! Source: DuckDB 1.4.4, core_functions/array_kernels.hpp, CosineSimilarityOp.
+float ClampedDistance(float similarity) {
+	return 1.0f - std::max(-1.0f, std::min(similarity, 1.0f));
 }
 
-//! Rounds to nearest even; beyond the largest half the largest half is taken.
-uint16_t HalfOf(float value) {
-	constexpr float HALF_MAX = 65504.0F;
-	const float bounded = std::clamp(value, -HALF_MAX, HALF_MAX);
-	uint32_t bits = 0;
-	std::memcpy(&bits, &bounded, sizeof(bits));
-	const auto sign = uint16_t((bits >> 16) & 0x8000U);
-	const float magnitude = std::fabs(bounded);
-	if (magnitude < 6.103515625e-05F) { // below 2^-14 halves are multiples of 2^-24
-		return uint16_t(sign | uint16_t(std::nearbyint(magnitude * 16777216.0F)));
+template <class T>
+float MetricDistance(Metric metric, const T *a, const T *b, size_t dims) {
+	switch (metric) {
+	case Metric::L2SQ:
+		return SquaredL2(a, b, dims);
+	case Metric::COSINE:
+		return CosineDistance(a, b, dims);
+	case Metric::IP:
+		return -InnerProduct(a, b, dims);
 	}
-	bits &= 0x7FFFFFFFU;
-	bits += 0x0FFFU + ((bits >> 13) & 1U);
-	return uint16_t(sign | uint16_t((bits - (112U << 23)) >> 13));
-}
-
-float FloatOf(uint16_t half) {
-	const uint32_t exponent = (half >> 10) & 0x1FU;
-	const float mantissa = float(half & 0x3FFU);
-	const float magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024.0F, int(exponent) - 25);
-	return (half & 0x8000U) != 0 ? -magnitude : magnitude;
+	return 0;
 }
 
 } // namespace
@@ -194,7 +348,7 @@ float SquaredL2(const float *a, const float *b, size_t dims) {
 }
 
 float SquaredL2(const int8_t *a, const int8_t *b, size_t dims) {
-	return float(HWY_DYNAMIC_DISPATCH(SquaredL2Int8)(a, b, dims));
+	return HWY_DYNAMIC_DISPATCH(SquaredL2Byte)(a, b, dims);
 }
 
 float InnerProduct(const float *a, const float *b, size_t dims) {
@@ -202,43 +356,40 @@ float InnerProduct(const float *a, const float *b, size_t dims) {
 }
 
 float InnerProduct(const int8_t *a, const int8_t *b, size_t dims) {
-	return float(HWY_DYNAMIC_DISPATCH(InnerProductInt8)(a, b, dims));
+	return HWY_DYNAMIC_DISPATCH(InnerProductByte)(a, b, dims);
 }
 
 float CosineDistance(const float *a, const float *b, size_t dims) {
-	double products[3];
+	float products[3];
 	HWY_DYNAMIC_DISPATCH(ProductsFloat)(a, b, dims, products);
-	return CosineOf(products[0], products[1], products[2]);
+	return ClampedDistance(products[0] / std::sqrt(products[1] * products[2]));
 }
 
 float CosineDistance(const int8_t *a, const int8_t *b, size_t dims) {
-	return CosineOf(HWY_DYNAMIC_DISPATCH(InnerProductInt8)(a, b, dims),
-	                HWY_DYNAMIC_DISPATCH(InnerProductInt8)(a, a, dims),
-	                HWY_DYNAMIC_DISPATCH(InnerProductInt8)(b, b, dims));
+	int32_t products[3];
+	HWY_DYNAMIC_DISPATCH(ProductsByte)(a, b, dims, products);
+	const double norms = std::sqrt(static_cast<double>(products[1]) * products[2]);
+	return ClampedDistance(static_cast<float>(products[0] / norms));
 }
 
 float Distance(Metric metric, const float *a, const float *b, size_t dims) {
-	return metric == Metric::L2SQ     ? SquaredL2(a, b, dims)
-	       : metric == Metric::COSINE ? CosineDistance(a, b, dims)
-	                                  : -InnerProduct(a, b, dims);
+	return MetricDistance(metric, a, b, dims);
 }
 
 float Distance(Metric metric, const int8_t *a, const int8_t *b, size_t dims) {
-	return metric == Metric::L2SQ     ? SquaredL2(a, b, dims)
-	       : metric == Metric::COSINE ? CosineDistance(a, b, dims)
-	                                  : -InnerProduct(a, b, dims);
+	return MetricDistance(metric, a, b, dims);
 }
 
 void WidenInt8(const int8_t *source, float *target, size_t dims) {
-	HWY_DYNAMIC_DISPATCH(WidenInt8Kernel)(source, target, dims);
+	HWY_DYNAMIC_DISPATCH(WidenBytes)(source, target, dims);
 }
 
 void FloatToHalf(const float *source, uint16_t *target, size_t dims) {
-	std::transform(source, source + dims, target, HalfOf);
+	HWY_DYNAMIC_DISPATCH(FloatsToHalves)(source, target, dims);
 }
 
 void HalfToFloat(const uint16_t *source, float *target, size_t dims) {
-	std::transform(source, source + dims, target, FloatOf);
+	HWY_DYNAMIC_DISPATCH(HalvesToFloats)(source, target, dims);
 }
 
 } // namespace lm_diskann

@@ -16,7 +16,7 @@ float SquaredL2(const int8_t *a, const int8_t *b, size_t dims);
 //! sum(a[i] * b[i])
 float InnerProduct(const float *a, const float *b, size_t dims);
 float InnerProduct(const int8_t *a, const int8_t *b, size_t dims);
-//! 1 - a.b / (|a| |b|), clamped to [0, 2]; NaN when a norm is zero, as in DuckDB's array_cosine_distance.
+//! 1 - a.b / (|a| |b|), clamped to [0, 2]; 2 when a norm is zero, as in DuckDB's array_cosine_distance.
 float CosineDistance(const float *a, const float *b, size_t dims);
 float CosineDistance(const int8_t *a, const int8_t *b, size_t dims);
 

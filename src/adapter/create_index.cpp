@@ -28,6 +28,8 @@ namespace {
 
 //! Share of the progress bar for the scan; the rest is the build.
 constexpr double SCAN_PROGRESS_SHARE = 0.1;
+//! Weight of scan and build against what follows them.
+constexpr double SINK_PROGRESS_WEIGHT = 1000;
 
 [[noreturn]] void Reject(const LogicalCreateIndex &op, const string &problem) {
 	throw BinderException(IndexMessagePrefix(op.info->index_name) + problem);
@@ -178,7 +180,9 @@ ProgressData PhysicalCreateLmDiskann::GetSinkProgress(ClientContext &, GlobalSin
 	} else if (source_progress.IsValid() && source_progress.total > 0) {
 		progress.done = SCAN_PROGRESS_SHARE * source_progress.done / source_progress.total;
 	}
-	progress.Normalize(MaxValue<double>(1, double(estimated_cardinality)));
+	// DuckDB adds the progress of the operator as the source of an empty result, with the weight of its cardinality, and
+	// the bar would end at half.
+	progress.Normalize(SINK_PROGRESS_WEIGHT * double(MaxValue<idx_t>(1, estimated_cardinality)));
 	return progress;
 }
 

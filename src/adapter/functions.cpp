@@ -17,12 +17,16 @@ namespace duckdb {
 
 namespace {
 
+constexpr const char *DESTROYED_REASON =
+    "a rolled-back change of its entry destroyed it; drop it and create it again";
+
 //! One index this transaction can see, with the table it is on.
 struct CatalogIndex {
 	string database_name;
 	string schema_name;
 	string index_name;
 	reference<DuckTableEntry> table;
+	//! Without `live` when DuckDB destroyed the object but kept the entry (lifecycle trap 21).
 	TableIndex index;
 };
 
@@ -42,13 +46,15 @@ vector<CatalogIndex> ListIndexes(ClientContext &context) {
 		auto &table = entry.catalog
 		                  .GetEntry<TableCatalogEntry>(context, entry.GetSchemaName(), entry.GetTableName())
 		                  .Cast<DuckTableEntry>();
+		CatalogIndex found {entry.catalog.GetName(), entry.schema.name, entry.name, table, TableIndex()};
 		for (auto &index : GetTableIndexes(context, table.GetStorage())) {
 			if (index.live->Name() == entry.name) {
 				index.live->RequireCoverage(table.GetStorage().GetTotalRows());
 				index.live->IsReady();
-				result.push_back({entry.catalog.GetName(), entry.schema.name, entry.name, table, index});
+				found.index = index;
 			}
 		}
+		result.push_back(std::move(found));
 	}
 	return result;
 }
@@ -114,6 +120,14 @@ unique_ptr<FunctionData> BindIndexInfo(ClientContext &, TableFunctionBindInput &
 
 //! One row; what is not known, because the file cannot be opened or nothing was configured, is NULL.
 vector<Value> IndexInfoRow(const CatalogIndex &entry) {
+	vector<Value> row {Value(entry.database_name), Value(entry.schema_name), Value(entry.table.get().name),
+	                   Value(entry.index_name)};
+	if (!entry.index.live) {
+		row.resize(IndexInfoColumns().size());
+		row[7] = Value(IndexStateName(IndexState::NEEDS_REBUILD));
+		row[8] = Value(DESTROYED_REASON);
+		return row;
+	}
 	const auto &live = *entry.index.live;
 	const auto &configuration = live.Configuration();
 	const auto summary = live.Core() ? std::optional<lm_diskann::IndexSummary>(live.Core()->Summary()) : std::nullopt;
@@ -178,7 +192,7 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 	for (const auto &entry : ListIndexes(context)) {
 		vector<Value> row {Value(entry.database_name), Value(entry.schema_name), Value(entry.table.get().name),
 		                   Value(entry.index_name)};
-		if (entry.index.live->Core()) {
+		if (entry.index.live && entry.index.live->Core()) {
 			const auto &counters = entry.index.live->Core()->Counters();
 			for (const auto counter :
 			     {&counters.queries, &counters.blocks_read, &counters.cache_hits, &counters.hops,
@@ -223,6 +237,10 @@ unique_ptr<GlobalTableFunctionState> InitVerify(ClientContext &context, TableFun
 			continue;
 		}
 		is_found = true;
+		if (!entry.index.live) {
+			state->rows.push_back({Value(entry.index_name), Value(DESTROYED_REASON)});
+			continue;
+		}
 		for (auto &violation : VerifyIndex(context, entry.table, entry.index)) {
 			state->rows.push_back({Value(entry.index_name), Value(std::move(violation))});
 		}

@@ -71,7 +71,13 @@ void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info) {
 		return;
 	}
 	const auto &cache = InstanceState::Get(instance)->Cache();
-	auto opened = lm_diskann::AnnIndex::Open(file->Open(is_read_only), marker.state, marker.configuration, cache);
+	auto bytes = file->Open(is_read_only);
+	std::shared_ptr<lm_diskann::AnnIndex> opened;
+	try {
+		opened = lm_diskann::AnnIndex::Open(std::move(bytes), marker.state, marker.configuration, cache);
+	} catch (const lm_diskann::CorruptionError &error) {
+		throw lm_diskann::CorruptionError("file \"" + file->Path() + "\": " + error.what());
+	}
 	if (opened->CoveredRows() != marker.covered_rows) {
 		throw lm_diskann::CorruptionError("file \"" + file->Path() + "\" covers " +
 		                                  std::to_string(opened->CoveredRows()) + " rows, but the database names " +

@@ -92,7 +92,7 @@ void RegisterSettings(DatabaseInstance &instance) {
 	config.AddExtensionOption(SEARCH_LIST_SIZE, "Overrides L_search of LM_DISKANN indexes for the session (1 to 10000)",
 	                          LogicalType::BIGINT, Value(LogicalType::BIGINT), SetSearchListSize);
 	// DuckDB does not know a setting whose default is NULL until it has a value; current_setting() shall say NULL.
-	config.options.set_variables[SEARCH_LIST_SIZE] = Value(LogicalType::BIGINT);
+	config.options.set_variables.emplace(SEARCH_LIST_SIZE, Value(LogicalType::BIGINT));
 	config.AddExtensionOption(BEAM_WIDTH, "Blocks an LM_DISKANN search reads at once per hop (1 to 64)",
 	                          LogicalType::BIGINT, Value::BIGINT(BEAM_WIDTH_DEFAULT), SetBeamWidth);
 	config.AddExtensionOption(ENABLE_INDEX_SCAN, "false: plan as if no LM_DISKANN index existed", LogicalType::BOOLEAN,

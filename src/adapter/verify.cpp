@@ -5,6 +5,7 @@
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/append_state.hpp"
 #include "duckdb/storage/table/scan_state.hpp"
 #include "duckdb/transaction/duck_transaction.hpp"
 
@@ -91,7 +92,14 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 	std::set_difference(in_table.begin(), in_table.end(), indexed.begin(), indexed.end(), std::back_inserter(missing));
 	Report(missing, "of the table is not in the index", violations);
 	// Ids the table never gave out; rows it deleted are only waiting for their turn.
-	const auto beyond = std::lower_bound(indexed.begin(), indexed.end(), int64_t(storage.GetTotalRows()));
+	// A commit offers rows to the index before the table has them; under the append lock none is under way.
+	int64_t row_count = 0;
+	{
+		TableAppendState append_lock;
+		storage.AppendLock(append_lock);
+		row_count = int64_t(storage.GetTotalRows());
+	}
+	const auto beyond = std::lower_bound(indexed.begin(), indexed.end(), row_count);
 	Report(std::vector<int64_t>(beyond, indexed.end()), "of the index does not exist in the table", violations);
 	return violations;
 }

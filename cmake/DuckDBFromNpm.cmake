@@ -2,7 +2,7 @@
 #   DuckDB::headers   headers only             DuckDB::duckdb   headers and libduckdb.so
 #
 # DUCKDB_NODE_MODULES names another node_modules folder; DUCKDB_HEADERS and DUCKDB_LIBRARY name an official libduckdb
-# release or a source tree instead. Headers and library must be of one version: DuckDB's C++ interface has no stable ABI.
+# release or a source tree instead. Headers and library must be of one version: DuckDB's C++ ABI is not stable.
 
 set(DUCKDB_NODE_MODULES "${PROJECT_SOURCE_DIR}/node_modules" CACHE PATH "node_modules folder made by npm ci")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")

@@ -101,7 +101,7 @@ public:
 	}
 
 private:
-	//! True when `sql` ends in a semicolon outside of comments and strings.
+	//! True when the last thing in `sql` is a semicolon, comments aside, and no comment or string is open.
 	static bool EndsStatement(const string &sql);
 	void RunCommand(const string &line);
 	void RunStatement(unique_ptr<SQLStatement> statement);
@@ -121,7 +121,16 @@ private:
 
 bool Shell::EndsStatement(const string &sql) {
 	const auto tokens = Parser::Tokenize(sql);
-	return !tokens.empty() && sql[tokens.back().start] == ';';
+	if (tokens.empty() || sql[tokens.back().start] != ';') {
+		return false;
+	}
+	try {
+		Parser().ParseQuery(sql);
+	} catch (std::exception &error) {
+		// The tokens end before a comment that is still open; only the parser says so.
+		return !StringUtil::Contains(ErrorData(error).RawMessage(), "unterminated");
+	}
+	return true;
 }
 
 void Shell::Run(const LineSource &next_line) {
@@ -137,7 +146,7 @@ void Shell::Run(const LineSource &next_line) {
 			continue;
 		}
 		pending += line + "\n";
-		if (EndsStatement(pending)) {
+		if (StringUtil::Contains(line, ";") && EndsStatement(pending)) {
 			RunSql(pending);
 			pending.clear();
 		}
@@ -197,10 +206,9 @@ void Shell::Print(MaterializedQueryResult &result) {
 }
 
 void Shell::RunCommand(const string &line) {
-	auto words = StringUtil::SplitWithQuote(line, ' ');
-	words.erase(std::remove(words.begin(), words.end(), ""), words.end());
-	const auto &name = words[0];
-	const string argument = words.size() > 1 ? words[1] : "";
+	const auto name = line.substr(0, line.find(' '));
+	auto argument = line.substr(name.size());
+	StringUtil::Trim(argument);
 	if (name == ".exit" || name == ".quit") {
 		is_done = true;
 	} else if (name == ".help") {

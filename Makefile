@@ -1,0 +1,49 @@
+# The two commands of the README are `make demo` and `make test`; both install what they need first (scripts/setup.sh).
+JOBS ?= $(shell nproc)
+BUILD := build/release
+CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
+
+.PHONY: all build setup test demo sanitize tidy format check-format clean help
+
+all: build
+
+help:
+	@echo 'make              set up and build build/release/lm_diskann.duckdb_extension and lm_diskann_shell'
+	@echo 'make test         all tests'
+	@echo 'make demo         an index on real vectors: words by default,'
+	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
+	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
+	@echo 'make tidy         clang-tidy over all sources'
+	@echo 'make format       format the C++ sources (make check-format only checks)'
+	@echo 'make clean        remove build/ (node_modules stays)'
+
+setup:
+	@scripts/setup.sh
+
+# Configuring again is cheap, prints nothing, and lets a changed option or package be seen.
+build: setup
+	@cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING >$(BUILD).log || { cat $(BUILD).log; false; }
+	@ninja --quiet -C $(BUILD) -j $(JOBS)
+	@echo 'built $(BUILD)/lm_diskann.duckdb_extension and $(BUILD)/lm_diskann_shell'
+
+test: build
+	@$(CTEST) --progress --test-dir $(BUILD)
+
+demo: build
+	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \
+		$(if $(METRIC),--metric '$(METRIC)')
+
+sanitize: setup
+	@scripts/sanitize.sh $(JOBS)
+
+tidy: build
+	@scripts/tidy.sh
+
+format: setup
+	@scripts/format.sh
+
+check-format: setup
+	@scripts/format.sh --check
+
+clean:
+	rm -rf build

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Formats the C++ sources with clang-format; with --check only says which files differ, and fails if any does.
+set -eu
+cd "$(dirname "$0")/.."
+folders=$(ls -d src shell test bench 2>/dev/null)
+
+list_sources() {
+	# shellcheck disable=SC2086 # a list of folders
+	find $folders -name '*.cpp' -o -name '*.hpp'
+}
+
+if [ "${1:-}" = --check ]; then
+	if list_sources | xargs clang-format --dry-run --Werror 2>&1 | grep -o '^[^:]*\.[ch]pp' | sort -u | grep .; then
+		echo "these files are not formatted: run make format"
+		exit 1
+	fi
+else
+	list_sources | xargs clang-format -i
+fi

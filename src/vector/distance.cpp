@@ -2,8 +2,6 @@
 // the latency of an addition is hidden; the last elements come through a zero-filled vector, never from past the end.
 #include "vector/distance.hpp"
 
-#include "vector/highway.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -25,7 +23,7 @@ using FloatVector = hn::Vec<FloatTag>;
 constexpr size_t FLOAT_LANES = hn::MaxLanes(FloatTag());
 
 //! True where masked loads of floats and half conversions are instructions rather than emulations.
-#define LMD_HAS_AVX2 (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL)
+#define LMD_HAS_AVX2 (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
 
 //! The first `count` elements (fewer than a vector) from `source`, then zeros.
 template <class TAG, class T>

@@ -22,6 +22,8 @@
 #include "duckdb/storage/table/append_state.hpp"
 #include "duckdb/storage/table_io_manager.hpp"
 
+#include <algorithm>
+
 namespace duckdb {
 
 namespace {
@@ -180,8 +182,8 @@ ProgressData PhysicalCreateLmDiskann::GetSinkProgress(ClientContext &, GlobalSin
 	} else if (source_progress.IsValid() && source_progress.total > 0) {
 		progress.done = SCAN_PROGRESS_SHARE * source_progress.done / source_progress.total;
 	}
-	// DuckDB adds the progress of the operator as the source of an empty result, with the weight of its cardinality, and
-	// the bar would end at half.
+	// DuckDB adds the progress of the operator as the source of an empty result, with the weight of its cardinality,
+	// and the bar would end at half.
 	progress.Normalize(SINK_PROGRESS_WEIGHT * double(MaxValue<idx_t>(1, estimated_cardinality)));
 	return progress;
 }
@@ -208,8 +210,9 @@ void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkSt
 		state.file->MoveIntoPlace();
 	}
 	if (unindexable_count > 0) {
-		DUCKDB_LOG_WARN(context, IndexMessagePrefix(info->index_name) + std::to_string(unindexable_count) +
-		                             " vectors are not in the index: they hold NaN or infinity, or are zero under cosine");
+		DUCKDB_LOG_WARN(context,
+		                IndexMessagePrefix(info->index_name) + std::to_string(unindexable_count) +
+		                    " vectors are not in the index: they hold NaN or infinity, or are zero under cosine");
 	}
 
 	if (!storage.IsMainTable()) {
@@ -230,9 +233,8 @@ void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkSt
 
 	TableAppendState append_lock;
 	storage.AppendLock(append_lock);
-	WithDuckDBErrors(info->index_name, [&] {
-		core->SetCoveredRows(CatchUpWithTable(context, storage, *this, state, *core));
-	});
+	WithDuckDBErrors(info->index_name,
+	                 [&] { core->SetCoveredRows(CatchUpWithTable(context, storage, *this, state, *core)); });
 	auto live = std::make_shared<LiveIndex>(db, info->index_name, configuration, std::move(core), state.file);
 	storage.AddIndex(make_uniq<LmDiskannIndex>(info->index_name, info->constraint_type, storage_ids,
 	                                           TableIOManager::Get(storage), unbound_expressions, db, std::move(live)));

@@ -17,8 +17,7 @@ namespace duckdb {
 
 namespace {
 
-constexpr const char *DESTROYED_REASON =
-    "a rolled-back change of its entry destroyed it; drop it and create it again";
+constexpr const char *DESTROYED_REASON = "a rolled-back change of its entry destroyed it; drop it and create it again";
 
 //! One index this transaction can see, with the table it is on.
 struct CatalogIndex {
@@ -43,8 +42,7 @@ vector<CatalogIndex> ListIndexes(ClientContext &context) {
 	vector<CatalogIndex> result;
 	for (auto &entry_ref : entries) {
 		auto &entry = entry_ref.get();
-		auto &table = entry.catalog
-		                  .GetEntry<TableCatalogEntry>(context, entry.GetSchemaName(), entry.GetTableName())
+		auto &table = entry.catalog.GetEntry<TableCatalogEntry>(context, entry.GetSchemaName(), entry.GetTableName())
 		                  .Cast<DuckTableEntry>();
 		CatalogIndex found {entry.catalog.GetName(), entry.schema.name, entry.name, table, TableIndex()};
 		for (auto &index : GetTableIndexes(context, table.GetStorage())) {
@@ -98,18 +96,30 @@ void SetColumns(const vector<InfoColumn> &columns, vector<LogicalType> &types, v
 // lm_diskann_index_info()
 //===--------------------------------------------------------------------===//
 vector<InfoColumn> IndexInfoColumns() {
-	return {{"database_name", LogicalType::VARCHAR},   {"schema_name", LogicalType::VARCHAR},
-	        {"table_name", LogicalType::VARCHAR},      {"index_name", LogicalType::VARCHAR},
-	        {"metric", LogicalType::VARCHAR},          {"element_type", LogicalType::VARCHAR},
-	        {"dimensions", LogicalType::BIGINT},       {"state", LogicalType::VARCHAR},
-	        {"state_reason", LogicalType::VARCHAR},    {"row_count", LogicalType::BIGINT},
-	        {"unindexed_count", LogicalType::BIGINT},  {"delta_count", LogicalType::BIGINT},
-	        {"tombstone_count", LogicalType::BIGINT},  {"R", LogicalType::BIGINT},
-	        {"L_build", LogicalType::BIGINT},          {"L_search", LogicalType::BIGINT},
-	        {"alpha", LogicalType::DOUBLE},            {"codes", LogicalType::VARCHAR},
-	        {"block_size_bytes", LogicalType::BIGINT}, {"file_path", LogicalType::VARCHAR},
-	        {"file_size_bytes", LogicalType::BIGINT},  {"cache_bytes", LogicalType::BIGINT},
-	        {"generation", LogicalType::BIGINT},       {"build_seconds", LogicalType::DOUBLE}};
+	return {{"database_name", LogicalType::VARCHAR},
+	        {"schema_name", LogicalType::VARCHAR},
+	        {"table_name", LogicalType::VARCHAR},
+	        {"index_name", LogicalType::VARCHAR},
+	        {"metric", LogicalType::VARCHAR},
+	        {"element_type", LogicalType::VARCHAR},
+	        {"dimensions", LogicalType::BIGINT},
+	        {"state", LogicalType::VARCHAR},
+	        {"state_reason", LogicalType::VARCHAR},
+	        {"row_count", LogicalType::BIGINT},
+	        {"unindexed_count", LogicalType::BIGINT},
+	        {"delta_count", LogicalType::BIGINT},
+	        {"tombstone_count", LogicalType::BIGINT},
+	        {"R", LogicalType::BIGINT},
+	        {"L_build", LogicalType::BIGINT},
+	        {"L_search", LogicalType::BIGINT},
+	        {"alpha", LogicalType::DOUBLE},
+	        {"codes", LogicalType::VARCHAR},
+	        {"block_size_bytes", LogicalType::BIGINT},
+	        {"file_path", LogicalType::VARCHAR},
+	        {"file_size_bytes", LogicalType::BIGINT},
+	        {"cache_bytes", LogicalType::BIGINT},
+	        {"generation", LogicalType::BIGINT},
+	        {"build_seconds", LogicalType::DOUBLE}};
 }
 
 unique_ptr<FunctionData> BindIndexInfo(ClientContext &, TableFunctionBindInput &, vector<LogicalType> &types,
@@ -194,10 +204,9 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 		                   Value(entry.index_name)};
 		if (entry.index.live && entry.index.live->Core()) {
 			const auto &counters = entry.index.live->Core()->Counters();
-			for (const auto counter :
-			     {&counters.queries, &counters.blocks_read, &counters.cache_hits, &counters.hops,
-			      &counters.distances_exact, &counters.distances_estimated, &counters.inserts, &counters.deletes,
-			      &counters.merges, &counters.fallbacks}) {
+			for (const auto counter : {&counters.queries, &counters.blocks_read, &counters.cache_hits, &counters.hops,
+			                           &counters.distances_exact, &counters.distances_estimated, &counters.inserts,
+			                           &counters.deletes, &counters.merges, &counters.fallbacks}) {
 				row.push_back(Count(counter->load()));
 			}
 		} else {

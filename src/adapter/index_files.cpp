@@ -71,9 +71,9 @@ void RequireSupportedDatabase(AttachedDatabase &db, const string &index_name) {
 }
 
 IndexFile::IndexFile(AttachedDatabase &db, string file_name_p)
-    : instance(db.GetDatabase()), database_path(db.GetStorageManager().GetDBPath()),
-      file_name(std::move(file_name_p)), folder(database_path + FOLDER_SUFFIX),
-      path(FileSystem::GetFileSystem(instance).JoinPath(folder, file_name)), temporary_path(path + TEMPORARY_SUFFIX) {
+    : instance(db.GetDatabase()), database_path(db.GetStorageManager().GetDBPath()), file_name(std::move(file_name_p)),
+      folder(database_path + FOLDER_SUFFIX), path(FileSystem::GetFileSystem(instance).JoinPath(folder, file_name)),
+      temporary_path(path + TEMPORARY_SUFFIX) {
 }
 
 FileSystem &IndexFile::AllowedFileSystem() {

@@ -34,7 +34,8 @@ unique_ptr<FunctionData> IndexScanBindData::Copy() const {
 
 namespace {
 
-//! A lossy form of the vectors in the index orders candidates only roughly: fetch more, DuckDB's ORDER BY above is exact.
+//! A lossy form of the vectors in the index orders candidates only roughly: fetch more, DuckDB's ORDER BY above is
+//! exact.
 constexpr idx_t LOSSY_FACTOR = 2, LOSSY_EXTRA = 10;
 
 //! INDEX: rows the index found. LOCAL: rows this transaction appended. TABLE: every row not emitted yet, local ones
@@ -166,7 +167,7 @@ void IndexScanState::StartSearch() {
 		cursor.emplace(
 		    index.Core()->Search(query.data(), target_count, bind_data.search_list_size, bind_data.beam_width));
 	} catch (const lm_diskann::CorruptionError &error) {
-		index.Degrade(error.what());
+		index.DegradeForFile(error.what());
 		FallBack(error.what());
 	} catch (const lm_diskann::FileError &error) {
 		FallBack(error.what());
@@ -180,7 +181,7 @@ bool IndexScanState::NextFromIndex() {
 		try {
 			found = cursor->Next(wanted);
 		} catch (const lm_diskann::CorruptionError &error) {
-			bind_data.index->Degrade(error.what());
+			bind_data.index->DegradeForFile(error.what());
 			FallBack(error.what());
 			return false;
 		} catch (const lm_diskann::FileError &error) {

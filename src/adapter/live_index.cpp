@@ -92,7 +92,7 @@ bool LiveIndex::IsReady() {
 		return false;
 	}
 	if (!core->IsHealthy()) {
-		Degrade(core->Why());
+		DegradeForFile(core->Why());
 		return false;
 	}
 	return true;
@@ -118,6 +118,10 @@ void LiveIndex::Degrade(const string &reason_p) {
 		}
 	}
 	DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; queries run exact plans");
+}
+
+void LiveIndex::DegradeForFile(const string &problem) {
+	Degrade(file ? "file \"" + file->Path() + "\": " + problem : problem);
 }
 
 void LiveIndex::RequireCoverage(uint64_t row_count) {

@@ -50,6 +50,8 @@ public:
 	string Reason() const;
 	//! From here on exact plans; the first call logs the warning.
 	void Degrade(const string &reason_p);
+	//! The same for something found in its file, which the reason names.
+	void DegradeForFile(const string &problem);
 	//! Degrades when the table has rows that were never offered (lifecycle trap 3): `row_count` is the table's total.
 	void RequireCoverage(uint64_t row_count);
 

@@ -92,8 +92,8 @@ IndexStorageInfo LmDiskannIndex::SerializeToDisk(QueryContext, const case_insens
 IndexStorageInfo LmDiskannIndex::SerializeToWAL(const case_insensitive_map_t<Value> &) {
 	auto info = live->Publish(CheckpointIteration(db));
 	if (live->Core() && !live->IsReady()) {
-		// A throw here is the clean way to refuse the commit of CREATE INDEX. An index without a core was never built by
-		// one: COPY FROM DATABASE makes it, and must not fail.
+		// A throw here is the clean way to refuse the commit of CREATE INDEX. An index without a core was never built
+		// by one: COPY FROM DATABASE makes it, and must not fail.
 		throw IOException("%s%s", IndexMessagePrefix(name), live->Reason());
 	}
 	return info;

@@ -72,8 +72,8 @@ void SubstituteColumns(unique_ptr<Expression> &expression, const LogicalProjecti
 		}
 		return;
 	}
-	ExpressionIterator::EnumerateChildren(
-	    *expression, [&](unique_ptr<Expression> &child) { SubstituteColumns(child, projection); });
+	ExpressionIterator::EnumerateChildren(*expression,
+	                                      [&](unique_ptr<Expression> &child) { SubstituteColumns(child, projection); });
 }
 
 //! Walks down through projections to the scan, rewriting `key` into an expression over its columns. Null for any other

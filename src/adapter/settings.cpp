@@ -30,7 +30,8 @@ uint64_t ParseBytes(const char *setting, const Value &value, uint64_t memory_lim
 	if (!trimmed.empty() && trimmed.back() == '%') {
 		double percent = 0;
 		if (Value(trimmed.substr(0, trimmed.size() - 1)).DefaultTryCastAs(LogicalType::DOUBLE)) {
-			percent = Value(trimmed.substr(0, trimmed.size() - 1)).DefaultCastAs(LogicalType::DOUBLE).GetValue<double>();
+			percent =
+			    Value(trimmed.substr(0, trimmed.size() - 1)).DefaultCastAs(LogicalType::DOUBLE).GetValue<double>();
 		}
 		if (percent > 0 && percent <= 100) {
 			return uint64_t(double(memory_limit) * (percent / 100));

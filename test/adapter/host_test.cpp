@@ -1,0 +1,180 @@
+// The extension inside a host with several connections: CREATE INDEX that is interrupted, refused or raced by writers;
+// queries beside inserts, updates, deletes and checkpoints. Oracle: the table itself, read by DuckDB's exact plan.
+#include "lm_diskann_extension.hpp"
+
+#include "duckdb.hpp"
+
+#include <gtest/gtest.h>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+namespace {
+
+using duckdb::Connection;
+using duckdb::DuckDB;
+
+//! A database file in a folder of its own, removed at the end.
+class Host {
+public:
+	Host() : folder(std::filesystem::temp_directory_path() / ("lmd_host_" + std::to_string(std::random_device()()))) {
+		std::filesystem::create_directory(folder);
+		Open();
+	}
+	~Host() {
+		database.reset();
+		std::filesystem::remove_all(folder);
+	}
+	void Open() {
+		database.reset();
+		database = std::make_unique<DuckDB>((folder / "t.duckdb").string());
+		database->LoadStaticExtension<duckdb::LmDiskannExtension>();
+	}
+	size_t IndexFileCount() const {
+		const auto index_folder = folder / "t.duckdb.lmdiskann";
+		return std::filesystem::exists(index_folder)
+		           ? size_t(std::distance(std::filesystem::directory_iterator(index_folder), {}))
+		           : 0;
+	}
+
+	std::filesystem::path folder;
+	std::unique_ptr<DuckDB> database;
+};
+
+//! Runs SQL that must succeed and returns its first value as text.
+std::string Execute(Connection &connection, const std::string &sql) {
+	const auto result = connection.Query(sql);
+	EXPECT_FALSE(result->HasError()) << sql << "\n" << result->GetError();
+	return result->HasError() || result->RowCount() == 0 ? "" : result->GetValue(0, 0).ToString();
+}
+
+//! `count` random vectors of 64 dimensions, ids from `first`.
+std::string RandomRows(int64_t first, int64_t count) {
+	return "SELECT " + std::to_string(first) +
+	       " + i AS id, list_transform(range(64), x -> random())::FLOAT[64] AS v FROM range(" + std::to_string(count) +
+	       ") r(i)";
+}
+
+const char *const QUERY = "array_distance(v, list_value(0.5).list_resize(64, 0.5)::FLOAT[64])";
+
+TEST(Host, InterruptedCreateIndexLeavesNoFileAndAUsableTable) {
+	Host host;
+	Connection connection(*host.database);
+	Execute(connection, "CREATE TABLE t AS " + RandomRows(0, 30000));
+	std::string error;
+	std::chrono::steady_clock::time_point interrupted_at;
+	std::thread creator([&] {
+		const auto result = connection.Query("CREATE INDEX i ON t USING LM_DISKANN (v) WITH (L_build = 2000)");
+		error = result->HasError() ? result->GetError() : "";
+	});
+	while (host.IndexFileCount() == 0) { // the build begins with its file
+		std::this_thread::sleep_for(std::chrono::milliseconds(5));
+	}
+	interrupted_at = std::chrono::steady_clock::now();
+	connection.Interrupt();
+	creator.join();
+	EXPECT_LT(std::chrono::steady_clock::now() - interrupted_at, std::chrono::seconds(5));
+	EXPECT_NE(error.find("nterrupt"), std::string::npos) << error;
+	EXPECT_EQ(host.IndexFileCount(), 0U);
+	EXPECT_EQ(Execute(connection, "SELECT count(*) FROM t"), "30000");
+	EXPECT_EQ(Execute(connection, "SELECT count(*) FROM duckdb_indexes()"), "0");
+	Execute(connection, "INSERT INTO t " + RandomRows(30000, 10));
+}
+
+TEST(Host, BuildMemoryIsAHardBudget) {
+	Host host;
+	Connection connection(*host.database);
+	Execute(connection, "CREATE TABLE t AS " + RandomRows(0, 20000));
+	Execute(connection, "SET lm_diskann_build_memory = '2MB'");
+	const auto result = connection.Query("CREATE INDEX i ON t USING LM_DISKANN (v)");
+	ASSERT_TRUE(result->HasError());
+	EXPECT_NE(result->GetError().find("lm_diskann_build_memory"), std::string::npos) << result->GetError();
+	EXPECT_EQ(host.IndexFileCount(), 0U);
+	EXPECT_EQ(Execute(connection, "SELECT count(*) FROM t"), "20000");
+}
+
+TEST(Host, CreateIndexKeepsRowsCommittedMeanwhile) {
+	Host host;
+	Connection creator(*host.database);
+	Execute(creator, "CREATE TABLE t AS " + RandomRows(0, 5000));
+	std::atomic<bool> is_done {false};
+	std::thread writer([&] {
+		Connection connection(*host.database);
+		for (int64_t first = 5000; !is_done; first += 20) {
+			Execute(connection, "INSERT INTO t " + RandomRows(first, 20));
+			Execute(connection, "DELETE FROM t WHERE id = " + std::to_string(first - 4000));
+		}
+	});
+	Execute(creator, "CREATE INDEX i ON t USING LM_DISKANN (v)");
+	is_done = true;
+	writer.join();
+	EXPECT_EQ(Execute(creator, "SELECT state FROM lm_diskann_index_info()"), "ready");
+	EXPECT_EQ(Execute(creator, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
+	host.Open();
+	Connection reopened(*host.database);
+	EXPECT_EQ(Execute(reopened, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
+}
+
+TEST(Host, QueriesBesideWritersAlwaysReturnKVisibleRows) {
+	Host host;
+	Connection setup(*host.database);
+	Execute(setup, "CREATE TABLE t AS " + RandomRows(0, 3000));
+	Execute(setup, "CREATE INDEX i ON t USING LM_DISKANN (v)");
+	std::atomic<bool> is_done {false};
+	std::vector<std::thread> threads;
+	for (int reader = 0; reader < 2; reader++) {
+		threads.emplace_back([&] {
+			Connection connection(*host.database);
+			const std::string query = "SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 10";
+			EXPECT_NE(connection.Query("EXPLAIN " + query)->ToString().find("LM_DISKANN_INDEX_SCAN"), std::string::npos);
+			while (!is_done) {
+				EXPECT_EQ(Execute(connection, "SELECT count(DISTINCT id) FROM (" + query + ")"), "10");
+			}
+		});
+	}
+	Connection writer(*host.database);
+	for (int64_t round = 0; round < 60; round++) {
+		Execute(writer, "INSERT INTO t " + RandomRows(3000 + round * 10, 10));
+		Execute(writer, "DELETE FROM t WHERE id = " + std::to_string(round * 7));
+		Execute(writer, "UPDATE t SET v = list_transform(range(64), x -> random())::FLOAT[64] WHERE id = " +
+		                std::to_string(1000 + round));
+		if (round % 20 == 10) {
+			Execute(writer, "FORCE CHECKPOINT");
+		}
+		Execute(writer, "BEGIN");
+		Execute(writer, "INSERT INTO t " + RandomRows(100000, 5));
+		Execute(writer, "ROLLBACK");
+	}
+	is_done = true;
+	for (std::thread &thread : threads) {
+		thread.join();
+	}
+	EXPECT_EQ(Execute(writer, "SELECT state FROM lm_diskann_index_info()"), "ready");
+	EXPECT_EQ(Execute(writer, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
+	// k beyond all rows returns all rows.
+	EXPECT_EQ(Execute(writer, "SELECT count(*) FROM (SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 9000)"),
+	          Execute(writer, "SELECT count(*) FROM t"));
+}
+
+TEST(Host, DropUnderARunningQueryIsSafe) {
+	Host host;
+	Connection connection(*host.database);
+	Execute(connection, "CREATE TABLE t AS " + RandomRows(0, 2000));
+	for (int round = 0; round < 10; round++) {
+		Execute(connection, "CREATE INDEX i ON t USING LM_DISKANN (v)");
+		std::thread reader([&] {
+			Connection other(*host.database);
+			for (int i = 0; i < 20; i++) {
+				EXPECT_EQ(Execute(other, "SELECT count(*) FROM (SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 5)"),
+				          "5");
+			}
+		});
+		Execute(connection, "DROP INDEX i");
+		reader.join();
+	}
+	EXPECT_EQ(host.IndexFileCount(), 0U);
+}
+
+} // namespace

@@ -14,8 +14,11 @@ target_compile_options(lm_diskann_objects PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch
 # RUNPATH $ORIGIN: a host that hides its own DuckDB finds the libduckdb.so laid beside the extension.
 add_library(lm_diskann_module MODULE)
 target_link_libraries(lm_diskann_module PRIVATE lm_diskann_objects DuckDB::duckdb)
-target_link_options(lm_diskann_module PRIVATE
-	$<$<NOT:$<BOOL:${SANITIZE}>>:-Wl,-z,defs> -Wl,--gc-sections -Wl,--exclude-libs,ALL)
+target_link_options(lm_diskann_module PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL)
+if(NOT SANITIZE)
+	# Proves at link time that libduckdb.so exports every DuckDB function used.
+	target_link_options(lm_diskann_module PRIVATE -Wl,-z,defs)
+endif()
 set_target_properties(lm_diskann_module PROPERTIES
 	PREFIX "" OUTPUT_NAME lm_diskann_without_footer SUFFIX .so NO_SONAME ON
 	LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/module"

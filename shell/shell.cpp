@@ -244,7 +244,8 @@ void Shell::ReadScript(const string &path) {
 
 void Shell::Fail(const string &message) {
 	fflush(stdout);
-	fprintf(stderr, "%s\n", message.c_str());
+	// The terminal has echoed ^C behind what stood there.
+	fprintf(stderr, "%s%s\n", was_interrupted ? "\n" : "", message.c_str());
 	has_failed = true;
 	is_done = is_done || options.stops_at_error;
 }

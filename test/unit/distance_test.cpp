@@ -226,7 +226,8 @@ TEST(DistanceTest, HalvesRoundToNearestEven) {
 		for (uint16_t half = 0; half < 0x7BFF; half++) {
 			const auto middle = static_cast<float>((HalfValue(half) + HalfValue(half + 1)) / 2);
 			const auto even = static_cast<uint16_t>(half & 1 ? half + 1 : half);
-			sources.insert(sources.end(), {std::nextafter(middle, 0.0f), middle, std::nextafter(middle, 1e9f), -middle});
+			sources.insert(sources.end(),
+			               {std::nextafter(middle, 0.0f), middle, std::nextafter(middle, 1e9f), -middle});
 			expected.insert(expected.end(), {half, even, static_cast<uint16_t>(half + 1),
 			                                 static_cast<uint16_t>(even | 0x8000)});
 		}

@@ -89,6 +89,19 @@ void Hadamard(float *values, size_t size) {
 	}
 }
 
+//! Turns each coordinate of the first half with one of the last half by 45 degrees: windows that hardly overlap mix
+//! (Kac's walk).
+void MixHalves(float *values, size_t dims) {
+	constexpr float HALF_ROOT = 0.70710678F;
+	float *high = values + (dims - dims / 2);
+	for (size_t i = 0; i < dims / 2; i++) {
+		const float a = values[i];
+		const float b = high[i];
+		values[i] = (a + b) * HALF_ROOT;
+		high[i] = (a - b) * HALF_ROOT;
+	}
+}
+
 //! Scales to unit length; false when the length is zero or not finite.
 bool Normalize(const float *source, float *target, size_t dims) {
 	const float norm = std::sqrt(InnerProduct(source, source, dims));
@@ -187,6 +200,9 @@ void Quantizer::Rotate(const float *source, float *target) const {
 			target[i] *= sign[i];
 		}
 		Hadamard(round % 2 == 0 ? target : target + (dims - window), window);
+		if (window < dims) { // else it would undo the last step of the transform
+			MixHalves(target, dims);
+		}
 	}
 }
 

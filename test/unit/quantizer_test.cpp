@@ -118,9 +118,9 @@ TEST(QuantizerTest, RotationKeepsLengthsAndProducts) {
 	});
 }
 
-//! For dims whose two windows overlap well; just below a power of two the halves exchange little.
+//! Also just below a power of two, where the two windows hardly overlap.
 TEST(QuantizerTest, RotationSpreadsASingleCoordinate) {
-	for (const size_t dims : {96, 128, 200, 384, 768, 1536}) {
+	for (const size_t dims : {96, 127, 128, 200, 255, 384, 768, 784, 960, 1023, 1536}) {
 		const std::vector<float> row(dims);
 		const auto quantizer = Quantizer::Train(Metric::L2SQ, CodeFamily::TERNARY, dims, View(row), 1, SEED);
 		for (const size_t coordinate : {size_t(0), dims / 2, dims - 1}) {

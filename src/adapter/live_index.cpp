@@ -103,21 +103,31 @@ string LiveIndex::Reason() const {
 	return reason;
 }
 
-void LiveIndex::Degrade(const string &reason_p) {
-	{
-		lock_guard<mutex> guard(lock);
-		if (!reason.empty()) {
-			return;
+void LiveIndex::Degrade(const string &reason_p) noexcept {
+	// Reached from callbacks in which an exception would end the process (lifecycle trap 1): without memory for the
+	// reason the index is degraded all the same.
+	try {
+		{
+			lock_guard<mutex> guard(lock);
+			if (!reason.empty()) {
+				return;
+			}
+			if (core) {
+				covered_rows = MaxValue<uint64_t>(covered_rows, core->CoveredRows());
+			}
+			SetDegradedState();
+			reason = reason_p.empty() ? "unknown" : reason_p;
 		}
-		reason = reason_p.empty() ? "unknown" : reason_p;
-		if (core) {
-			covered_rows = MaxValue<uint64_t>(covered_rows, core->CoveredRows());
-		}
-		if (state != IndexState::UNCONFIGURED) {
-			state = is_read_only ? IndexState::READ_ONLY_DEGRADED : IndexState::NEEDS_REBUILD;
-		}
+		DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; queries run exact plans");
+	} catch (...) {
+		SetDegradedState();
 	}
-	DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; queries run exact plans");
+}
+
+void LiveIndex::SetDegradedState() noexcept {
+	if (state != IndexState::UNCONFIGURED) {
+		state = is_read_only ? IndexState::READ_ONLY_DEGRADED : IndexState::NEEDS_REBUILD;
+	}
 }
 
 void LiveIndex::DegradeForFile(const string &problem) {

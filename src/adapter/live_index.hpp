@@ -49,7 +49,7 @@ public:
 	}
 	string Reason() const;
 	//! From here on exact plans; the first call logs the warning.
-	void Degrade(const string &reason_p);
+	void Degrade(const string &reason_p) noexcept;
 	//! The same for something found in its file, which the reason names.
 	void DegradeForFile(const string &problem);
 	//! Degrades when the table has rows that were never offered (lifecycle trap 3): `row_count` is the table's total.
@@ -69,6 +69,7 @@ private:
 	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info);
 	void ConfirmUntil(uint64_t iteration);
 	void AccountForMemory();
+	void SetDegradedState() noexcept;
 
 	DatabaseInstance &instance;
 	const string name;

@@ -1,9 +1,9 @@
 #include "graph/build.hpp"
 
-#include "base/error.hpp"
+#include "base/random.hpp"
+#include "graph/node_set.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace lm_diskann {
 
@@ -18,14 +18,6 @@ constexpr size_t BATCH_SHARE = 50;
 constexpr uint32_t FILL_DEGREE_MAX = 32;
 constexpr uint32_t CONNECTING_ROUNDS_MAX = 3;
 constexpr size_t CONNECTING_ITEM_SIZE = 256;
-
-uint64_t NextRandom(uint64_t &state) { // splitmix64
-	state += 0x9E3779B97F4A7C15ULL;
-	uint64_t value = state;
-	value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
-	value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
-	return value ^ (value >> 31);
-}
 
 //! Calls `run(index)` for the indexes of item `item` of `count` ones cut into pieces of `size`.
 template <class FUNCTION>
@@ -44,29 +36,8 @@ struct GraphBuilder::Scratch {
 		bool is_expanded;
 	};
 
-	explicit Scratch(size_t list_size) : seen_table(4096) {
+	explicit Scratch(size_t list_size) {
 		list.reserve(list_size + 1);
-	}
-
-	bool InsertSeen(uint32_t node) {
-		if (2 * (seen_keys.size() + 1) > seen_table.size()) {
-			std::vector<uint32_t> grown(2 * seen_table.size());
-			grown.swap(seen_table);
-			for (const uint32_t key : seen_keys) {
-				seen_table[FreePosition(key)] = key;
-			}
-		}
-		const size_t position = FreePosition(node + 1);
-		if (seen_table[position] != 0) {
-			return false;
-		}
-		seen_table[position] = node + 1;
-		seen_keys.push_back(node + 1);
-		return true;
-	}
-	void ClearSeen() {
-		std::fill(seen_table.begin(), seen_table.end(), 0);
-		seen_keys.clear();
 	}
 
 	//! Sorted list of the nearest found, at most list_size.
@@ -75,30 +46,15 @@ struct GraphBuilder::Scratch {
 	std::vector<ScoredNode> expanded;
 	std::vector<NodeId> unseen;
 	std::vector<ScoredNode> candidates, chosen, dropped;
-
-private:
-	size_t FreePosition(uint32_t key) const {
-		const size_t mask = seen_table.size() - 1;
-		size_t position = (key * 2654435769U) & mask;
-		while (seen_table[position] != 0 && seen_table[position] != key) {
-			position = (position + 1) & mask;
-		}
-		return position;
-	}
-	std::vector<uint32_t> seen_table;
-	std::vector<uint32_t> seen_keys;
+	NodeSet seen;
 };
 
 GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
                            const std::vector<uint16_t> &references_p, size_t reference_count)
     : space(space_p), parameters(parameters_p), references(references_p),
-      edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()), order(space_p.Count()),
+      edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()),
+      order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
       reference_starts(reference_count, NO_NODE) {
-	std::iota(order.begin(), order.end(), 0U);
-	uint64_t random = parameters.seed;
-	for (size_t i = order.size(); i > 1; i--) {
-		std::swap(order[i - 1], order[NextRandom(random) % i]);
-	}
 }
 
 uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
@@ -177,7 +133,7 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	scratch.list.clear();
 	scratch.expanded.clear();
-	scratch.ClearSeen();
+	scratch.seen.Clear();
 	const auto offer = [&](NodeId other) {
 		const ScoredNode scored {space.Distance(node, other), other};
 		if (scratch.list.size() == parameters.list_size && !(scored < scratch.list.back().scored)) {
@@ -193,11 +149,11 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	};
 	const NodeId starts[] = {NodeId(order[0]), reference_starts[references[node.value]]};
 	for (const NodeId start : starts) {
-		if (start != NO_NODE && start != node && scratch.InsertSeen(start.value)) {
+		if (start != NO_NODE && start != node && scratch.seen.Insert(start)) {
 			offer(start);
 		}
 	}
-	scratch.InsertSeen(node.value);
+	scratch.seen.Insert(node);
 	while (true) {
 		const auto next = std::find_if(scratch.list.begin(), scratch.list.end(),
 		                               [](const Scratch::ListEntry &entry) { return !entry.is_expanded; });
@@ -209,7 +165,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 		scratch.expanded.push_back(expanded);
 		scratch.unseen.clear();
 		for (const uint32_t neighbor : Neighbors(expanded.node)) {
-			if (scratch.InsertSeen(neighbor)) {
+			if (scratch.seen.Insert(NodeId(neighbor))) {
 				space.Prefetch(NodeId(neighbor));
 				scratch.unseen.push_back(NodeId(neighbor));
 			}
@@ -347,16 +303,16 @@ void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 void GraphBuilder::SaturatedNeighbors(NodeId node, std::vector<ScoredNode> &neighbors) const {
 	neighbors.clear();
 	Scratch scratch(parameters.list_size);
-	scratch.InsertSeen(node.value);
+	scratch.seen.Insert(node);
 	for (const uint32_t neighbor : Neighbors(node)) {
 		neighbors.push_back({space.Distance(node, NodeId(neighbor)), NodeId(neighbor)});
-		scratch.InsertSeen(neighbor);
+		scratch.seen.Insert(NodeId(neighbor));
 	}
 	const size_t room = parameters.max_degree - neighbors.size();
 	if (room > 0) {
 		for (const uint32_t neighbor : Neighbors(node)) {
 			for (const uint32_t second : Neighbors(NodeId(neighbor))) {
-				if (scratch.InsertSeen(second)) {
+				if (scratch.seen.Insert(NodeId(second))) {
 					space.Prefetch(NodeId(second));
 					scratch.unseen.push_back(NodeId(second));
 				}

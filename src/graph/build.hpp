@@ -26,8 +26,8 @@ struct BuildParameters {
 //! Links the vectors of a BuildSpace. NextPhase hands out the work; Neighbors is final after the last phase.
 class GraphBuilder {
 public:
-	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the first
-	//! linked node of the own reference.
+	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the
+	//! first linked node of the own reference.
 	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
 	             const std::vector<uint16_t> &references_p, size_t reference_count);
 

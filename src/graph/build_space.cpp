@@ -34,9 +34,8 @@ void BuildSpace::Set(NodeId node, const void *vector) {
 }
 
 const float *BuildSpace::Floats(NodeId node) const {
-	return element_type == ElementType::FLOAT32
-	           ? reinterpret_cast<const float *>(vectors.data() + node.value * stride)
-	           : nullptr;
+	return element_type == ElementType::FLOAT32 ? reinterpret_cast<const float *>(vectors.data() + node.value * stride)
+	                                            : nullptr;
 }
 
 const int8_t *BuildSpace::Bytes(NodeId node) const {

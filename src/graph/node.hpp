@@ -2,7 +2,8 @@
 // of each neighbour's vector, so one read gives an exact distance and estimates for all neighbours.
 //
 //   page  = PageHead (32 bytes) | node 0 | node 1 | ... | zeros
-//   node  = NodeHead (32 bytes) | own vector | ids u32[R] | factors f32[R] | biases f32[R] | references u16[R] | codes[R]
+//   node  = NodeHead (32 bytes) | own vector | ids u32[R] | factors f32[R] | biases f32[R] | references u16[R] |
+//   codes[R]
 //
 // Arrays have room for R entries; the first `degree` count. Every section starts at a multiple of 4 bytes.
 #pragma once
@@ -65,8 +66,8 @@ uint32_t StoredVectorBytes(ElementType element_type, VectorStorage storage, uint
 //! A node inside a verified page. Degree and ids are bounded at construction (storage law 6).
 class NodeView {
 public:
-	//! `page` is page_size bytes. Throws CorruptionError when the degree exceeds the layout's or a neighbour is not below
-	//! `node_count`.
+	//! `page` is page_size bytes. Throws CorruptionError when the degree exceeds the layout's or a neighbour is not
+	//! below `node_count`.
 	NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node, uint64_t node_count);
 
 	RowId Row() const {

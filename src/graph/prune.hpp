@@ -20,11 +20,11 @@ struct ScoredNode {
 struct PruneLimits {
 	//! At most so many neighbours are chosen.
 	uint32_t max_degree = 0;
-	//! Free room up to this many is filled with the nearest of those dropped ("saturation"): a block has a fixed size, so
-	//! an edge more costs no read, and data with hubs or many ties stay connected.
+	//! Free room up to this many is filled with the nearest of those dropped ("saturation"): a block has a fixed size,
+	//! so an edge more costs no read, and data with hubs or many ties stay connected.
 	uint32_t fill_degree = 0;
-	//! Factor of the distance as it is, squared for all our metrics. Squaring alpha too keeps more long edges in place of
-	//! near ones: recall@10 of imdb-pvdbow-384-cos at L = 100 falls from 0.973 to 0.956, of others by up to 0.002.
+	//! Factor of the distance as it is, squared for all our metrics. Squaring alpha too keeps more long edges in place
+	//! of near ones: recall@10 of imdb-pvdbow-384-cos at L = 100 falls from 0.973 to 0.956, of others by up to 0.002.
 	float alpha = 1;
 };
 

@@ -13,7 +13,6 @@ namespace {
 
 //! References whose entry nodes start a search.
 constexpr size_t ENTRY_COUNT = 4;
-constexpr size_t NODE_SET_INITIAL = 8192;
 
 //! Overflow of a norm can make NaN; it must not reach an ordering.
 float OrInfinity(float distance) {
@@ -21,36 +20,6 @@ float OrInfinity(float distance) {
 }
 
 } // namespace
-
-bool BeamSearch::NodeSet::Insert(NodeId node) {
-	if (2 * (count + 1) > table.size()) {
-		Grow();
-	}
-	// Stored plus one, so that zero means empty. Fibonacci hashing.
-	const uint32_t key = node.value + 1;
-	const size_t mask = table.size() - 1;
-	size_t position = (key * 2654435769U) & mask;
-	while (table[position] != 0) {
-		if (table[position] == key) {
-			return false;
-		}
-		position = (position + 1) & mask;
-	}
-	table[position] = key;
-	count++;
-	return true;
-}
-
-void BeamSearch::NodeSet::Grow() {
-	std::vector<uint32_t> former(table.empty() ? NODE_SET_INITIAL : 2 * table.size(), 0);
-	former.swap(table);
-	count = 0;
-	for (const uint32_t key : former) {
-		if (key != 0) {
-			Insert(NodeId(key - 1));
-		}
-	}
-}
 
 BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam_width_p)
     : graph(graph_p), query(query_p, query_p + graph_p.layout.dims),

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "graph/graph.hpp"
+#include "graph/node_set.hpp"
 
 #include <vector>
 
@@ -60,17 +61,6 @@ private:
 		bool operator>(const Candidate &other) const {
 			return distance > other.distance || (distance == other.distance && other.node < node);
 		}
-	};
-	//! Open-addressing set of node ids; grows at half load.
-	class NodeSet {
-	public:
-		//! True when `node` was not in the set.
-		bool Insert(NodeId node);
-
-	private:
-		void Grow();
-		std::vector<uint32_t> table;
-		size_t count = 0;
 	};
 
 	void PushCandidate(Candidate candidate);

@@ -100,8 +100,8 @@ private:
 		ForEachView([&](NodeId id, const NodeView &node) {
 			const uint64_t at = id.value - first; // wraps below the window
 			if (at < window.count) {
-				window.scalars[at] = graph.quantizer.Encode(node.Vector(decoded.data()),
-				                                            window.codes.data() + at * code_bytes, scratch);
+				window.scalars[at] =
+				    graph.quantizer.Encode(node.Vector(decoded.data()), window.codes.data() + at * code_bytes, scratch);
 			}
 		});
 		ForEachView([&](NodeId id, const NodeView &node) {

@@ -83,15 +83,16 @@ RadixPageSpace RowMapSpace(PageFile &file) {
 
 AnnIndex::Impl::Impl(const IndexConfiguration &configuration_p, std::unique_ptr<PageFile> file_p, Quantizer quantizer,
                      std::shared_ptr<PageCache> cache_p)
-    : configuration(configuration_p), file(std::move(file_p)), cache(std::move(cache_p)),
-      graph {configuration.metric,
-             NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
-                                configuration.vectors, configuration.max_degree, configuration.codes),
-             std::move(quantizer),
-             {},
-             0,
-             cache.get(),
-             cache->Attach(*file)},
+    : configuration(configuration_p), file(std::move(file_p)),
+      cache(std::move(cache_p)), graph {configuration.metric,
+                                        NodeLayout::Create(configuration.page_size, configuration.dims,
+                                                           configuration.element_type, configuration.vectors,
+                                                           configuration.max_degree, configuration.codes),
+                                        std::move(quantizer),
+                                        {},
+                                        0,
+                                        cache.get(),
+                                        cache->Attach(*file)},
       delta(configuration.element_type, configuration.dims) {
 	stored.version = ROOTS_VERSION;
 }
@@ -148,7 +149,8 @@ std::shared_ptr<AnnIndex> AnnIndex::Open(std::unique_ptr<File> file, const Marke
 	Graph &graph = impl->graph;
 	graph.node_count = roots.node_count;
 	if (graph.node_count >= NO_NODE.value || graph.layout.PageCount(graph.node_count) > impl->file->PageIdEnd()) {
-		throw CorruptionError("the file names " + std::to_string(graph.node_count) + " nodes, more than its pages hold");
+		throw CorruptionError("the file names " + std::to_string(graph.node_count) +
+		                      " nodes, more than its pages hold");
 	}
 	graph.entries = ReadEntries(ReadOptionalBlob(*impl->file, roots.entries));
 	for (const NodeId entry : graph.entries) {
@@ -352,9 +354,9 @@ std::vector<std::string> AnnIndex::Verify() {
 		report(error.what());
 	}
 	impl->delta.ForEach([&](RowId row_id, const uint8_t *vector) {
-		const bool is_sound = impl->configuration.element_type == ElementType::INT8 ||
-		                      IsIndexable(impl->configuration.metric, reinterpret_cast<const float *>(vector),
-		                                  impl->configuration.dims);
+		const bool is_sound =
+		    impl->configuration.element_type == ElementType::INT8 ||
+		    IsIndexable(impl->configuration.metric, reinterpret_cast<const float *>(vector), impl->configuration.dims);
 		if (!is_sound || uint64_t(row_id.value) >= impl->stored.covered_rows) {
 			report("row " + std::to_string(row_id.value) + " of the delta is not indexable or not covered");
 		}

@@ -1,9 +1,9 @@
 // AnnIndex: the one class the adapter talks to. Graph on disk, delta in RAM, tombstones, publish and open.
 //
-// Rows reach the graph at bulk build. Afterwards `Append` puts vectors into the delta, which every search scans exactly,
-// and `Delete` sets a tombstone; both are O(1), in RAM, and become durable with the next Publish (between two of them
-// the host's own log replays into us). A tombstone hides a row of the graph only, so a row id that comes back through
-// Append after a Delete is found in the delta.
+// Rows reach the graph at bulk build. Afterwards `Append` puts vectors into the delta, which every search scans
+// exactly, and `Delete` sets a tombstone; both are O(1), in RAM, and become durable with the next Publish (between two
+// of them the host's own log replays into us). A tombstone hides a row of the graph only, so a row id that comes back
+// through Append after a Delete is found in the delta.
 #pragma once
 
 #include "graph/build.hpp"
@@ -66,9 +66,9 @@ public:
 	~SearchCursor();
 	SearchCursor(SearchCursor &&) noexcept;
 
-	//! The next rows by ascending distance (graph and delta merged), at most `count`, none twice. A later call may return
-	//! a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything that can be
-	//! reached was returned. Throws CorruptionError, FileError.
+	//! The next rows by ascending distance (graph and delta merged), at most `count`, none twice. A later call may
+	//! return a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything
+	//! that can be reached was returned. Throws CorruptionError, FileError.
 	std::vector<Neighbor> Next(size_t count);
 	SearchCounters Counters() const;
 
@@ -97,8 +97,8 @@ public:
 
 	//! Ends adding: orders the rows by row id and takes over the empty `file`, into which Work writes.
 	void Start(std::unique_ptr<File> file, const Uuid &uuid);
-	//! Does a piece of the work; call it from any number of threads until it says FINISHED. Same input, same file, for any
-	//! number of threads.
+	//! Does a piece of the work; call it from any number of threads until it says FINISHED. Same input, same file, for
+	//! any number of threads.
 	WorkState Work();
 	//! 0..1 over all phases, and the name of the current one.
 	double Progress() const;
@@ -124,8 +124,9 @@ public:
 	IndexSummary Summary() const;
 	IndexCounters &Counters() const;
 
-	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and kept
-	//! out, and hide any former vector of the row. Advances covered rows. Throws only std::bad_alloc, before any change.
+	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and
+	//! kept out, and hide any former vector of the row. Advances covered rows. Throws only std::bad_alloc, before any
+	//! change.
 	void Append(const VectorBatch &batch);
 	//! Rows with NULL vectors: nothing but counting, hiding and covered rows.
 	void AppendNull(Span<const RowId> row_ids);
@@ -142,8 +143,8 @@ public:
 	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
 	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
 
-	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without any
-	//! I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).
+	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without
+	//! any I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).
 	Marker Publish();
 	//! The host has durably named `generation`.
 	void Confirm(Generation generation);

@@ -85,7 +85,8 @@ Delta Delta::Deserialize(ConstByteSpan bytes, ElementType element_type, uint32_t
 		RowId row_id;
 		std::memcpy(&row_id.value, ids + i * sizeof(int64_t), sizeof(int64_t));
 		if (row_id.value < 0 || delta.Contains(row_id)) {
-			throw CorruptionError("the delta holds row id " + std::to_string(row_id.value) + " that is negative or twice");
+			throw CorruptionError("the delta holds row id " + std::to_string(row_id.value) +
+			                      " that is negative or twice");
 		}
 		delta.Put(row_id, vectors + i * delta.vector_bytes);
 	}

@@ -15,7 +15,8 @@ class Delta {
 public:
 	Delta(ElementType element_type_p, uint32_t dims_p);
 
-	//! Inserts or replaces; `vector` has `dims` elements of the column's type. Throws std::bad_alloc, before any change.
+	//! Inserts or replaces; `vector` has `dims` elements of the column's type. Throws std::bad_alloc, before any
+	//! change.
 	void Put(RowId row_id, const void *vector);
 	//! False when the row is not here. No allocation.
 	bool Erase(RowId row_id) noexcept;

@@ -181,7 +181,8 @@ bool IndexBuilder::Impl::NextPhase(Phase &phase) {
 
 void IndexBuilder::Impl::Train() {
 	const uint64_t dims = configuration.dims;
-	const auto reference_count = std::clamp<uint64_t>(uint64_t(std::sqrt(double(rows.size()))), 16, REFERENCE_COUNT_MAX);
+	const auto reference_count =
+	    std::clamp<uint64_t>(uint64_t(std::sqrt(double(rows.size()))), 16, REFERENCE_COUNT_MAX);
 	const uint64_t count = std::min<uint64_t>(
 	    {rows.size(), SAMPLE_PER_REFERENCE * reference_count, std::max<uint64_t>(256, SAMPLE_BYTES_MAX / (4 * dims))});
 	std::vector<float> sample(count * dims);
@@ -221,7 +222,8 @@ std::vector<uint32_t> IndexBuilder::Impl::ChainReferences() const {
 			if (positions[k] != UINT32_MAX) {
 				continue;
 			}
-			const float distance = SquaredL2(quantizer->Reference(present), quantizer->Reference(k), configuration.dims);
+			const float distance =
+			    SquaredL2(quantizer->Reference(present), quantizer->Reference(k), configuration.dims);
 			if (next == present || distance < nearest) {
 				nearest = distance;
 				next = k;
@@ -236,9 +238,8 @@ void IndexBuilder::Impl::Arrange() {
 	const std::vector<uint32_t> positions = ChainReferences();
 	row_of_node.resize(rows.size());
 	std::iota(row_of_node.begin(), row_of_node.end(), 0U);
-	std::stable_sort(row_of_node.begin(), row_of_node.end(), [&](uint32_t a, uint32_t b) {
-		return positions[references[a]] < positions[references[b]];
-	});
+	std::stable_sort(row_of_node.begin(), row_of_node.end(),
+	                 [&](uint32_t a, uint32_t b) { return positions[references[a]] < positions[references[b]]; });
 	std::vector<uint16_t> references_by_node(rows.size());
 	row_ids.resize(rows.size());
 	entries.assign(quantizer->ReferenceCount(), NO_NODE);
@@ -255,8 +256,8 @@ void IndexBuilder::Impl::Arrange() {
 	}
 	references = std::move(references_by_node);
 	reference_distances = std::vector<float>();
-	space = std::make_unique<BuildSpace>(configuration.metric, configuration.element_type, configuration.dims,
-	                                     rows.size());
+	space =
+	    std::make_unique<BuildSpace>(configuration.metric, configuration.element_type, configuration.dims, rows.size());
 }
 
 void IndexBuilder::Impl::CopyRows(size_t item) {
@@ -378,7 +379,8 @@ void IndexBuilder::Start(std::unique_ptr<File> file, const Uuid &uuid) {
 	              BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, count) +
 	              (linking_bytes > chunk_bytes ? linking_bytes - chunk_bytes : 0));
 	impl->SortRows();
-	impl->file = PageFile::Create(std::move(file), configuration.page_size, uuid, SerializeConfiguration(configuration));
+	impl->file =
+	    PageFile::Create(std::move(file), configuration.page_size, uuid, SerializeConfiguration(configuration));
 }
 
 WorkState IndexBuilder::Work() {

@@ -140,7 +140,8 @@ uint32_t ChooseBlock(const IndexOptions &options, IndexConfiguration &configurat
 	const uint32_t wanted = options.max_degree.value_or(dims < 512 ? DEGREE_WANTED_BELOW_512 : DEGREE_WANTED);
 	const CodeFamily sizing_code = options.codes.value_or(PoorestWanted(dims));
 	uint32_t page_size = options.block_size.value_or(PAGE_SIZE_MIN);
-	while (!options.block_size && page_size < PAGE_SIZE_MAX && !HasRoom(configuration, page_size, sizing_code, wanted)) {
+	while (!options.block_size && page_size < PAGE_SIZE_MAX &&
+	       !HasRoom(configuration, page_size, sizing_code, wanted)) {
 		page_size += BLOCK_STEP;
 	}
 	configuration.page_size = page_size;
@@ -189,8 +190,9 @@ IndexOptions ParseOptions(const std::vector<std::pair<std::string, std::string>>
 		} else if (name == "seed") {
 			options.seed = ParseSeed(value);
 		} else {
-			throw UsageError("unknown option \"" + original_name +
-			                 "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, seed");
+			throw UsageError(
+			    "unknown option \"" + original_name +
+			    "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, seed");
 		}
 	}
 	return options;
@@ -270,8 +272,8 @@ IndexConfiguration DeserializeConfiguration(ConstByteSpan bytes) {
 	check(is_within(stored.l_build, L_BUILD_MIN, L_BUILD_MAX), "L_build", stored.l_build);
 	check(is_within(stored.l_search, L_SEARCH_MIN, L_SEARCH_MAX), "L_search", stored.l_search);
 	check(is_within(stored.alpha, ALPHA_MIN, ALPHA_MAX), "alpha", stored.alpha);
-	check(is_within(stored.page_size, PAGE_SIZE_MIN, PAGE_SIZE_MAX) && stored.page_size % BLOCK_STEP == 0,
-	      "block size", stored.page_size);
+	check(is_within(stored.page_size, PAGE_SIZE_MIN, PAGE_SIZE_MAX) && stored.page_size % BLOCK_STEP == 0, "block size",
+	      stored.page_size);
 
 	IndexConfiguration configuration;
 	configuration.metric = Metric(stored.metric);

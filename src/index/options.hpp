@@ -46,11 +46,12 @@ struct IndexConfiguration {
 	int64_t seed = SEED_DEFAULT;
 };
 
-//! Reads (name, value) pairs; names in any case. Throws UsageError naming the option, what was found and what is allowed.
+//! Reads (name, value) pairs; names in any case. Throws UsageError naming the option, what was found and what is
+//! allowed.
 IndexOptions ParseOptions(const std::vector<std::pair<std::string, std::string>> &options);
 
-//! Decides what the options leave open (algorithms: codes before degree, smallest suitable block). Throws UsageError when
-//! no block of the allowed size holds one node.
+//! Decides what the options leave open (algorithms: codes before degree, smallest suitable block). Throws UsageError
+//! when no block of the allowed size holds one node.
 IndexConfiguration Configure(const IndexOptions &options, ElementType element_type, uint32_t dims);
 
 //! Byte form for the file head, and back (CorruptionError for anything out of range).

@@ -112,8 +112,7 @@ SearchCounters SearchCursor::Counters() const {
 
 SearchCursor AnnIndex::Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width) {
 	const auto list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max<size_t>({l_search, k, 1})));
-	return SearchCursor(
-	    std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
+	return SearchCursor(std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
 }
 
 } // namespace lm_diskann

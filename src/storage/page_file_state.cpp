@@ -47,8 +47,7 @@ void MapPageCache::Remove(Slot slot) {
 	}
 }
 
-PageFile::State::State(PageFile &owner_p)
-    : owner(owner_p), map(MapSpace(), RadixRoot()), map_pages(owner_p.page_size) {
+PageFile::State::State(PageFile &owner_p) : owner(owner_p), map(MapSpace(), RadixRoot()), map_pages(owner_p.page_size) {
 }
 
 // --- slots -----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ namespace lm_diskann {
 //! Dimensions of one interleaved group of a packed code.
 static constexpr size_t CODE_GROUP_DIMS = 128;
 
-//! sums[i] = sum over all dimensions of level(i, dim) * query[dim], exactly, for `count` codes of `code_bytes` each with
-//! `bits` (1, 2, 4) per dimension. `query` is padded with zeros to whole groups. No allocation.
+//! sums[i] = sum over all dimensions of level(i, dim) * query[dim], exactly, for `count` codes of `code_bytes` each
+//! with `bits` (1, 2, 4) per dimension. `query` is padded with zeros to whole groups. No allocation.
 void CodeDotProducts(uint32_t bits, const int8_t *query, const uint8_t *codes, size_t code_bytes, size_t count,
                      int32_t *sums);
 

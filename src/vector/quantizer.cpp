@@ -1,6 +1,7 @@
 #include "vector/quantizer.hpp"
 
 #include "base/error.hpp"
+#include "base/random.hpp"
 #include "vector/code_kernels.hpp"
 #include "vector/distance.hpp"
 
@@ -59,14 +60,6 @@ LevelForm FormOf(CodeFamily family) {
 
 size_t PaddedDims(size_t dims) {
 	return (dims + CODE_GROUP_DIMS - 1) / CODE_GROUP_DIMS * CODE_GROUP_DIMS;
-}
-
-uint64_t NextRandom(uint64_t &state) { // splitmix64
-	state += 0x9E3779B97F4A7C15ULL;
-	uint64_t value = state;
-	value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
-	value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
-	return value ^ (value >> 31);
 }
 
 //! Fast Walsh-Hadamard transform of `size` floats (a power of two), scaled to keep lengths.
@@ -182,9 +175,9 @@ size_t Quantizer::CodeBytes(CodeFamily family, size_t dims) {
 
 Quantizer::Quantizer(Metric metric_p, CodeFamily family_p, size_t dims_p, uint64_t seed_p)
     : metric(metric_p), family(family_p), dims(dims_p), seed(seed_p), signs(ROTATION_ROUNDS * dims_p) {
-	uint64_t random = seed;
+	Random random(seed);
 	for (float &sign : signs) {
-		sign = (NextRandom(random) >> 63) != 0 ? 1.0F : -1.0F;
+		sign = (random.Next() >> 63) != 0 ? 1.0F : -1.0F;
 	}
 }
 
@@ -229,8 +222,8 @@ Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<c
 			}
 		}
 	} else {
-		const auto wanted = std::clamp<uint64_t>(uint64_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN,
-		                                         REFERENCES_MAX);
+		const auto wanted =
+		    std::clamp<uint64_t>(uint64_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN, REFERENCES_MAX);
 		quantizer.TrainReferences(rows, std::min<size_t>(size_t(wanted), count));
 	}
 	quantizer.RotateReferences();
@@ -240,12 +233,7 @@ Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<c
 //! Lloyd's iterations from a random choice of rows. A reference that loses all rows stays where it was.
 void Quantizer::TrainReferences(const std::vector<float> &rows, size_t reference_count) {
 	const size_t count = rows.size() / dims;
-	std::vector<size_t> order(count);
-	std::iota(order.begin(), order.end(), size_t(0));
-	uint64_t random = seed ^ 0x5851F42D4C957F2DULL;
-	for (size_t i = count; i > 1; i--) {
-		std::swap(order[i - 1], order[NextRandom(random) % i]);
-	}
+	std::vector<size_t> order = Random(seed ^ 0x5851F42D4C957F2DULL).Permutation<size_t>(count);
 	order.resize(std::min(count, TRAINING_ROWS_PER_REFERENCE * reference_count));
 	for (size_t k = 0; k < reference_count; k++) {
 		const float *row = rows.data() + order[k] * dims;
@@ -382,16 +370,15 @@ void Quantizer::PrepareReferences(const float *source, PreparedQuery &query) con
 	query.nearest_references.resize(count);
 	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
 	for (size_t k = 0; k < count; k++) {
-		query.reference_terms[k] = metric == Metric::IP ? -InnerProduct(source, Reference(k), dims)
+		query.reference_terms[k] = metric == Metric::IP       ? -InnerProduct(source, Reference(k), dims)
 		                           : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
 		                                                      : SquaredL2(source, Reference(k), dims);
 	}
 	const std::vector<float> &terms = query.reference_terms;
 	const size_t sorted = std::min(count, PreparedQuery::NEAREST_COUNT);
 	std::partial_sort(query.nearest_references.begin(), query.nearest_references.begin() + ptrdiff_t(sorted),
-	                  query.nearest_references.end(), [&](uint16_t a, uint16_t b) {
-		                  return terms[a] < terms[b] || (terms[a] == terms[b] && a < b);
-	                  });
+	                  query.nearest_references.end(),
+	                  [&](uint16_t a, uint16_t b) { return terms[a] < terms[b] || (terms[a] == terms[b] && a < b); });
 }
 
 void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,

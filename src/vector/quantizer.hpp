@@ -59,9 +59,9 @@ public:
 	//! Bytes of one packed code: dims rounded up to 128, times bits, over 8. Multiple of 16.
 	static size_t CodeBytes(CodeFamily family, size_t dims);
 
-	//! Learns K references by k-means on `sample` (row-major, `count` x `dims` floats, all finite; for COSINE any length
-	//! but zero: Train scales a copy). K = clamp(round(sqrt(row_count)), 16, 1024) bounded by count; K = 1 (the zero
-	//! vector for COSINE and IP, the mean for L2SQ) below 256 rows. Deterministic in (sample, seed).
+	//! Learns K references by k-means on `sample` (row-major, `count` x `dims` floats, all finite; for COSINE any
+	//! length but zero: Train scales a copy). K = clamp(round(sqrt(row_count)), 16, 1024) bounded by count; K = 1 (the
+	//! zero vector for COSINE and IP, the mean for L2SQ) below 256 rows. Deterministic in (sample, seed).
 	static Quantizer Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
 	                       uint64_t seed);
 	//! The inverse of Serialize. Throws CorruptionError.

@@ -4,10 +4,10 @@
 
 #include "duckdb.hpp"
 
-#include <gtest/gtest.h>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <random>
 #include <thread>
 
@@ -128,7 +128,8 @@ TEST(Host, QueriesBesideWritersAlwaysReturnKVisibleRows) {
 		threads.emplace_back([&] {
 			Connection connection(*host.database);
 			const std::string query = "SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 10";
-			EXPECT_NE(connection.Query("EXPLAIN " + query)->ToString().find("LM_DISKANN_INDEX_SCAN"), std::string::npos);
+			EXPECT_NE(connection.Query("EXPLAIN " + query)->ToString().find("LM_DISKANN_INDEX_SCAN"),
+			          std::string::npos);
 			while (!is_done) {
 				EXPECT_EQ(Execute(connection, "SELECT count(DISTINCT id) FROM (" + query + ")"), "10");
 			}
@@ -139,7 +140,7 @@ TEST(Host, QueriesBesideWritersAlwaysReturnKVisibleRows) {
 		Execute(writer, "INSERT INTO t " + RandomRows(3000 + round * 10, 10));
 		Execute(writer, "DELETE FROM t WHERE id = " + std::to_string(round * 7));
 		Execute(writer, "UPDATE t SET v = list_transform(range(64), x -> random())::FLOAT[64] WHERE id = " +
-		                std::to_string(1000 + round));
+		                    std::to_string(1000 + round));
 		if (round % 20 == 10) {
 			Execute(writer, "FORCE CHECKPOINT");
 		}
@@ -167,7 +168,8 @@ TEST(Host, DropUnderARunningQueryIsSafe) {
 		std::thread reader([&] {
 			Connection other(*host.database);
 			for (int i = 0; i < 20; i++) {
-				EXPECT_EQ(Execute(other, "SELECT count(*) FROM (SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 5)"),
+				EXPECT_EQ(Execute(other, "SELECT count(*) FROM (SELECT id FROM t ORDER BY " + std::string(QUERY) +
+				                             " LIMIT 5)"),
 				          "5");
 			}
 		});

@@ -6,8 +6,8 @@
 #include "storage/memory_file.hpp"
 #include "unit/test_vectors.hpp"
 
-#include <gtest/gtest.h>
 #include <cstring>
+#include <gtest/gtest.h>
 #include <thread>
 
 namespace lm_diskann {
@@ -324,9 +324,8 @@ TEST(AnnIndex, OpenRefusesAnotherConfigurationAndGeneration) {
 	Fixture fixture(IndexOptions(), 8, MakeClusteredVectors(100, 8, 1));
 	IndexConfiguration other = fixture.configuration;
 	other.l_search = 55;
-	EXPECT_THROW(
-	    AnnIndex::Open(std::make_unique<SharedFile>(fixture.bytes), fixture.marker, other, fixture.cache),
-	    CorruptionError);
+	EXPECT_THROW(AnnIndex::Open(std::make_unique<SharedFile>(fixture.bytes), fixture.marker, other, fixture.cache),
+	             CorruptionError);
 	Marker marker = fixture.marker;
 	marker.generation = Generation(marker.generation.value + 1);
 	EXPECT_THROW(

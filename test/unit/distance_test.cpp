@@ -228,8 +228,8 @@ TEST(DistanceTest, HalvesRoundToNearestEven) {
 			const auto even = static_cast<uint16_t>(half & 1 ? half + 1 : half);
 			sources.insert(sources.end(),
 			               {std::nextafter(middle, 0.0f), middle, std::nextafter(middle, 1e9f), -middle});
-			expected.insert(expected.end(), {half, even, static_cast<uint16_t>(half + 1),
-			                                 static_cast<uint16_t>(even | 0x8000)});
+			expected.insert(expected.end(),
+			                {half, even, static_cast<uint16_t>(half + 1), static_cast<uint16_t>(even | 0x8000)});
 		}
 		std::vector<uint16_t> halves(sources.size());
 		FloatToHalf(sources.data(), halves.data(), sources.size());

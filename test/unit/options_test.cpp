@@ -31,7 +31,8 @@ TEST(Options, EachWrongValueIsNamed) {
 	EXPECT_EQ(MessageOf({{"metric", "l1"}}), "option \"metric\" must be one of 'l2sq', 'cosine', 'ip', found \"l1\"");
 	EXPECT_EQ(MessageOf({{"R", "1000"}}), "option \"R\" must be a whole number between 4 and 256, found \"1000\"");
 	EXPECT_EQ(MessageOf({{"R", "8.5"}}), "option \"R\" must be a whole number between 4 and 256, found \"8.5\"");
-	EXPECT_EQ(MessageOf({{"L_build", "x"}}), "option \"L_build\" must be a whole number between 10 and 2000, found \"x\"");
+	EXPECT_EQ(MessageOf({{"L_build", "x"}}),
+	          "option \"L_build\" must be a whole number between 10 and 2000, found \"x\"");
 	EXPECT_EQ(MessageOf({{"L_search", "0"}}),
 	          "option \"L_search\" must be a whole number between 1 and 10000, found \"0\"");
 	EXPECT_EQ(MessageOf({{"alpha", "2.5"}}), "option \"alpha\" must be a number between 1.0 and 2.0, found \"2.5\"");

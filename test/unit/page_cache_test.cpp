@@ -44,9 +44,8 @@ struct Fixture {
 		uint32_t version;
 		std::memcpy(&version, page + sizeof(PageHead) + 4, 4);
 		AlignedBuffer<uint8_t> expected = MakePage(id, version);
-		EXPECT_EQ(std::memcmp(page + sizeof(PageHead), expected.data() + sizeof(PageHead),
-		                      page_size - sizeof(PageHead)),
-		          0)
+		EXPECT_EQ(
+		    std::memcmp(page + sizeof(PageHead), expected.data() + sizeof(PageHead), page_size - sizeof(PageHead)), 0)
 		    << "page " << id;
 		return version;
 	}

@@ -48,9 +48,9 @@ void ExpectPage(const PageFile &file, PageId id, uint64_t content) {
 	AlignedBuffer<uint8_t> expected = MakePage(content);
 	AlignedBuffer<uint8_t> page(PAGE_SIZE);
 	file.ReadPage(id, PageKind::NODES, page.span());
-	EXPECT_EQ(std::memcmp(page.data() + sizeof(PageHead), expected.data() + sizeof(PageHead),
-	                      PAGE_SIZE - sizeof(PageHead)),
-	          0)
+	EXPECT_EQ(
+	    std::memcmp(page.data() + sizeof(PageHead), expected.data() + sizeof(PageHead), PAGE_SIZE - sizeof(PageHead)),
+	    0)
 	    << "page " << id.value;
 }
 

@@ -81,8 +81,8 @@ struct EncodedRows {
 		codes.resize(count * quantizer.CodeBytes());
 		std::vector<float> scratch;
 		for (size_t i = 0; i < count; i++) {
-			const CodeScalars scalars = quantizer.Encode(rows.data() + i * quantizer.Dims(),
-			                                             codes.data() + i * quantizer.CodeBytes(), scratch);
+			const CodeScalars scalars =
+			    quantizer.Encode(rows.data() + i * quantizer.Dims(), codes.data() + i * quantizer.CodeBytes(), scratch);
 			factors.push_back(scalars.factor);
 			biases.push_back(scalars.bias);
 			references.push_back(scalars.reference);
@@ -111,8 +111,8 @@ TEST(QuantizerTest, RotationKeepsLengthsAndProducts) {
 			const double norm_a = PlainProduct(rows.data(), rows.data(), dims);
 			const double norm_b = PlainProduct(rows.data() + dims, rows.data() + dims, dims);
 			EXPECT_NEAR(PlainProduct(a.data(), a.data(), dims), norm_a, 1e-5 * norm_a) << dims;
-			EXPECT_NEAR(PlainProduct(a.data(), b.data(), dims),
-			            PlainProduct(rows.data(), rows.data() + dims, dims), 1e-5 * std::sqrt(norm_a * norm_b))
+			EXPECT_NEAR(PlainProduct(a.data(), b.data(), dims), PlainProduct(rows.data(), rows.data() + dims, dims),
+			            1e-5 * std::sqrt(norm_a * norm_b))
 			    << dims;
 		}
 	});
@@ -162,9 +162,10 @@ ErrorSummary MeasureErrors(Metric metric, CodeFamily family, size_t dims) {
 			for (size_t i = 0; i < ROWS; i++) {
 				const float *row = rows.data() + i * dims;
 				// For COSINE and IP the reference is zero; estimates of a product have half the error of |q-x|^2.
-				const double lengths = metric == Metric::COSINE ? 1
-				                       : std::sqrt(PlainDistance(Metric::L2SQ, query, reference, dims) *
-				                                   PlainDistance(Metric::L2SQ, row, reference, dims));
+				const double lengths = metric == Metric::COSINE
+				                           ? 1
+				                           : std::sqrt(PlainDistance(Metric::L2SQ, query, reference, dims) *
+				                                       PlainDistance(Metric::L2SQ, row, reference, dims));
 				const double predicted = (metric == Metric::L2SQ ? 2 : 1) * ErrorConstant(family) * lengths /
 				                         std::sqrt(static_cast<double>(dims));
 				const double error = (distances[i] - PlainDistance(metric, query, row, dims)) / predicted;

@@ -1,7 +1,7 @@
 // The main job in one run: an LM_DISKANN index on real vectors, its answers beside the exact ones, and what it costs.
 //
-//   node demo/demo.mjs                                        words of /usr/share/dict/words as character n-gram vectors
-//   node demo/demo.mjs --parquet f.parquet --column vec --metric l2sq      any Parquet file with a vector column
+//   node demo/demo.mjs                                                  words of /usr/share/dict/words, as n-grams
+//   node demo/demo.mjs --parquet f.parquet --column vec --metric l2sq   any Parquet file with a vector column
 //
 // Everything goes through SQL and the loadable extension, as a user's program would do it.
 import fs from 'node:fs';
@@ -100,7 +100,10 @@ async function measure(connection, data, useIndex) {
 	const statement = await connection.prepare(`SELECT id, label FROM demo
 		ORDER BY ${DISTANCES[data.metric]}(vec, $1::FLOAT[${data.dimensions}]) LIMIT ${K}`);
 	const type = duckdb.ARRAY(duckdb.FLOAT, data.dimensions);
-	const readBlocks = async () => Number((await rows(connection, 'SELECT blocks_read FROM lm_diskann_stats()'))[0].blocks_read);
+	const readBlocks = async () => {
+		const [stats] = await rows(connection, 'SELECT blocks_read FROM lm_diskann_stats()');
+		return Number(stats.blocks_read);
+	};
 	const blocksBefore = await readBlocks();
 	const answers = [];
 	const latencies = [];
@@ -172,7 +175,8 @@ const buildSeconds = milliseconds(buildStart) / 1e3;
 const [info] = await rows(connection, 'FROM lm_diskann_index_info()');
 print('time', `${buildSeconds.toFixed(1)} s, ${Math.round(Number(count) / buildSeconds)} vectors/s`);
 print('block', `${info.block_size_bytes} bytes, R ${info.R}, codes ${info.codes}`);
-print('index file', `${mebibytes(info.file_size_bytes)}, ${Math.round(Number(info.file_size_bytes) / Number(count))} bytes per vector (raw ${4 * data.dimensions})`);
+const vectorBytes = Math.round(Number(info.file_size_bytes) / Number(count));
+print('index file', `${mebibytes(info.file_size_bytes)}, ${vectorBytes} bytes per vector (raw ${4 * data.dimensions})`);
 print('peak RSS', `${peakMemory()} of the process, DuckDB and build included`);
 
 console.log(`\n${QUERY_COUNT} queries, ${K} nearest`);
@@ -183,7 +187,10 @@ for (const [name, size] of [['index, cache 16 MiB', '16MiB'], [`index, cache ${d
 	await connection.run(`SET lm_diskann_cache_size = '${size}'`);
 	await measure(connection, data, true); // warms up what fits the cache
 	printRun(name, await measure(connection, data, true), exact.answers);
-	const [memory] = await rows(connection, "SELECT memory_usage_bytes AS bytes FROM duckdb_memory() WHERE tag = 'EXTENSION'");
+	const [memory] = await rows(
+		connection,
+		"SELECT memory_usage_bytes AS bytes FROM duckdb_memory() WHERE tag = 'EXTENSION'",
+	);
 	print('', `memory of the extension: ${mebibytes(memory.bytes)}`);
 }
 if (!options.parquet) {

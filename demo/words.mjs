@@ -34,7 +34,9 @@ export function misspell(word, seed) {
 			return word.slice(0, position) + word.slice(position + 1);
 		case 1:
 			return word.slice(0, position) + (word[position] ?? '') + word.slice(position);
-		default:
-			return word.slice(0, position) + (word[position + 1] ?? '') + (word[position] ?? '') + word.slice(position + 2);
+		default: {
+			const swapped = (word[position + 1] ?? '') + (word[position] ?? '');
+			return word.slice(0, position) + swapped + word.slice(position + 2);
+		}
 	}
 }

@@ -102,8 +102,9 @@ const queries = (
 ).getRowObjects();
 const info = await db.one('FROM lm_diskann_index_info()');
 console.log(
-	`${name}: ${info.row_count} rows, built in ${buildSeconds.toFixed(1)} s, block ${info.block_size_bytes}, R ${info.R}, ` +
-		`codes ${info.codes}, ${Math.round(Number(info.file_size_bytes) / Number(info.row_count))} bytes per vector`,
+	`${name}: ${info.row_count} rows, built in ${buildSeconds.toFixed(1)} s, ` +
+		`block ${info.block_size_bytes}, R ${info.R}, codes ${info.codes}, ` +
+		`${Math.round(Number(info.file_size_bytes) / Number(info.row_count))} bytes per vector`,
 );
 
 const first = await search(db, queries);
@@ -124,8 +125,9 @@ for (const size of LIST_SIZES) {
 	const run = await search(db, queries);
 	if (run.recall >= RECALL_FLOOR) {
 		console.log(
-			`${name}: recall 0.95 from L ${size}: recall@10 ${run.recall.toFixed(4)}, ${run.visited.toFixed(1)} blocks visited, ` +
-				`${run.read.toFixed(1)} read, ${run.mean.toFixed(2)} ms per query`,
+			`${name}: recall 0.95 from L ${size}: recall@10 ${run.recall.toFixed(4)}, ` +
+				`${run.visited.toFixed(1)} blocks visited, ${run.read.toFixed(1)} read, ` +
+				`${run.mean.toFixed(2)} ms per query`,
 		);
 		break;
 	}

@@ -1,120 +1,14 @@
-// Property: a PageFile gives back exactly what its published generations hold, keeps the storage law (tests are named
-// after its numbers), and treats bytes on disk as hostile. The file lies on a SimDisk, which shows what was written.
-#include "storage/page_file.hpp"
-
-#include "base/error.hpp"
-#include "sim/sim_file.hpp"
-#include "storage/memory_file.hpp"
-
-#include <gtest/gtest.h>
+// Property: a PageFile gives back exactly what its published generations hold and keeps the storage law (tests are
+// named after its numbers).
+#include "unit/page_file_fixture.hpp"
 
 #include <atomic>
-#include <cstring>
-#include <functional>
 #include <set>
 #include <thread>
-#include <utility>
 
 namespace lm_diskann {
 
-namespace {
-
-constexpr uint32_t PAGE_SIZE = 4096;
-const Uuid UUID = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-
-ConstByteSpan Text(const char *text) {
-	return ConstByteSpan(reinterpret_cast<const uint8_t *>(text), std::strlen(text));
-}
-
-std::string ToString(ConstByteSpan bytes) {
-	return std::string(bytes.begin(), bytes.end());
-}
-
-//! A page whose payload follows from `content`.
-AlignedBuffer<uint8_t> MakePage(uint64_t content, uint32_t count = 1) {
-	AlignedBuffer<uint8_t> page(size_t(PAGE_SIZE) * count);
-	for (size_t i = 0; i < page.size(); i++) {
-		page[i] = i % PAGE_SIZE < sizeof(PageHead) ? 0 : uint8_t((content + i / PAGE_SIZE) * 131 + i);
-	}
-	return page;
-}
-
-void WritePage(PageFile &file, PageId id, uint64_t content) {
-	AlignedBuffer<uint8_t> page = MakePage(content);
-	file.WritePage(id, PageKind::NODES, page.span());
-}
-
-void ExpectPage(const PageFile &file, PageId id, uint64_t content) {
-	AlignedBuffer<uint8_t> expected = MakePage(content);
-	AlignedBuffer<uint8_t> page(PAGE_SIZE);
-	file.ReadPage(id, PageKind::NODES, page.span());
-	EXPECT_EQ(
-	    std::memcmp(page.data() + sizeof(PageHead), expected.data() + sizeof(PageHead), PAGE_SIZE - sizeof(PageHead)),
-	    0)
-	    << "page " << id.value;
-}
-
-uint64_t OffsetOf(Slot slot) {
-	return FILE_HEAD_SIZE + uint64_t(slot.value) * PAGE_SIZE;
-}
-
-//! A page file on a disk.
-struct Fixture {
-	std::shared_ptr<SimDisk> disk = SimDisk::Make(1);
-	std::unique_ptr<PageFile> file = PageFile::Create(disk->OpenFile(), PAGE_SIZE, UUID, Text("dims=3"));
-
-	void Reopen(const Marker &marker) {
-		file = PageFile::Open(disk->OpenFile(), marker);
-	}
-	PageId AddPages(uint32_t count, uint64_t content) {
-		PageId first = file->ReservePages(count);
-		AlignedBuffer<uint8_t> pages = MakePage(content, count);
-		file->WritePages(first, PageKind::NODES, pages.span());
-		return first;
-	}
-	void ExpectSound() const {
-		EXPECT_EQ(file->Verify(), std::vector<std::string>());
-	}
-};
-
-//! Calls `before_batch` once, between a reader's look into the page map and its read.
-class HookedFile : public MemoryFile {
-public:
-	void ReadBatch(Span<const ReadRequest> requests) const override {
-		if (before_batch) {
-			std::exchange(before_batch, nullptr)();
-		}
-		MemoryFile::ReadBatch(requests);
-	}
-
-	mutable std::function<void()> before_batch;
-};
-
-//! The message of the CorruptionError that opening `image` gives; empty if it opens.
-std::string OpenMessage(std::vector<uint8_t> image, const Marker &marker) {
-	try {
-		PageFile::Open(SimDisk::Make(0, std::move(image))->OpenFile(), marker);
-	} catch (const CorruptionError &error) {
-		return error.what();
-	}
-	return "";
-}
-
-//! Opens `image` and reads everything in it; CorruptionError is fine, anything else fails the test.
-void ExpectCorruptOrSame(std::vector<uint8_t> image, const Marker &marker, PageId page_count) {
-	try {
-		auto file = PageFile::Open(SimDisk::Make(0, std::move(image))->OpenFile(), marker);
-		EXPECT_EQ(ToString(file->Configuration()), "dims=3");
-		EXPECT_EQ(ToString(file->Roots()), "roots");
-		file->Verify();
-		for (uint32_t id = 0; id < page_count.value; id++) {
-			ExpectPage(*file, PageId(id), id);
-		}
-	} catch (const CorruptionError &) {
-	}
-}
-
-} // namespace
+using namespace page_file_test;
 
 TEST(PageFileTest, WrittenPagesAreReadBeforeAndAfterPublishAndReopen) {
 	Fixture fixture;
@@ -336,26 +230,6 @@ TEST(PageFileTest, Law5TheMessageTellsAnOverwrittenGeneration) {
 	EXPECT_NE(message.find("holds generation 7, the database names 1: the file is newer"), message.npos) << message;
 }
 
-TEST(PageFileTest, Law6EveryChangedByteOfAPageIsFound) {
-	Fixture fixture;
-	fixture.AddPages(2, 0);
-	Marker marker = fixture.file->Publish({});
-	std::vector<uint8_t> image = fixture.disk->Image();
-	AlignedBuffer<uint8_t> page(PAGE_SIZE);
-	for (size_t at = OffsetOf(Slot(1)); at < OffsetOf(Slot(2)); at += 37) {
-		std::vector<uint8_t> flipped = image;
-		flipped[at] ^= 0x10;
-		auto file = PageFile::Open(SimDisk::Make(0, flipped)->OpenFile(), marker);
-		EXPECT_THROW(file->ReadPage(PageId(1), PageKind::NODES, page.span()), CorruptionError) << at;
-		EXPECT_EQ(file->Verify().size(), 1u);
-	}
-	// A sound page in a wrong place.
-	std::vector<uint8_t> moved = image;
-	std::copy_n(image.begin() + OffsetOf(Slot(0)), PAGE_SIZE, moved.begin() + OffsetOf(Slot(1)));
-	auto file = PageFile::Open(SimDisk::Make(0, moved)->OpenFile(), marker);
-	EXPECT_THROW(file->ReadPage(PageId(1), PageKind::NODES, page.span()), CorruptionError);
-}
-
 TEST(PageFileTest, Law7AFailedChangePoisonsForEver) {
 	for (uint64_t failing = 0; failing < 6; failing++) {
 		Fixture fixture;
@@ -376,54 +250,6 @@ TEST(PageFileTest, Law7AFailedChangePoisonsForEver) {
 		EXPECT_THROW(fixture.file->Publish({}), FileError);
 		ExpectPage(*fixture.file, PageId(3), 3); // Reading goes on.
 	}
-}
-
-TEST(PageFileTest, FlippedBytesOfHeadMetaPageAndFreeListAreFoundOrHarmless) {
-	Fixture fixture;
-	fixture.AddPages(3, 0);
-	fixture.file->Publish(Text("roots"));
-	fixture.file->FreeBlob(fixture.file->WriteBlob(Text("gap")));
-	Marker marker = fixture.file->Publish(Text("roots"));
-	std::vector<uint8_t> image = fixture.disk->Image();
-	for (size_t at = 0; at < image.size(); at++) {
-		bool is_dense = at % 4096 < 160 || at % 61 == 0;
-		if (is_dense) {
-			std::vector<uint8_t> flipped = image;
-			flipped[at] ^= uint8_t(1 << (at % 8));
-			ExpectCorruptOrSame(flipped, marker, PageId(3));
-			if (at < SECTOR_SIZE) {
-				EXPECT_NE(OpenMessage(flipped, marker), "") << at;
-			}
-		}
-	}
-}
-
-TEST(PageFileTest, TruncatedFilesAreFoundOrHarmless) {
-	Fixture fixture;
-	fixture.AddPages(3, 0);
-	Marker marker = fixture.file->Publish(Text("roots"));
-	std::vector<uint8_t> image = fixture.disk->Image();
-	for (size_t size = 0; size < image.size(); size += 4096) {
-		std::vector<uint8_t> cut(image.begin(), image.begin() + size);
-		ExpectCorruptOrSame(cut, marker, PageId(3));
-		EXPECT_EQ(OpenMessage(cut, marker).empty(), size >= OffsetOf(Slot(5))) << size;
-	}
-	image.resize(image.size() + 12345); // Longer is fine.
-	EXPECT_EQ(OpenMessage(image, marker), "");
-}
-
-TEST(PageFileTest, AHostileBlobReferenceIsCorruption) {
-	Fixture fixture;
-	BlobRef blob = fixture.file->WriteBlob(Text("hello"));
-	BlobRef hostile = blob;
-	hostile.size_bytes = uint64_t(1) << 60;
-	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
-	EXPECT_THROW(fixture.file->FreeBlob(hostile), CorruptionError);
-	hostile.size_bytes = UINT64_MAX;
-	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
-	hostile = blob;
-	hostile.first = Slot(4000000000);
-	EXPECT_THROW(fixture.file->ReadBlob(hostile), CorruptionError);
 }
 
 TEST(PageFileTest, TheFileShrinksWhenItsEndIsFree) {

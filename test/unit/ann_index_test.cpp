@@ -139,6 +139,14 @@ TEST(AnnIndex, LossyOwnVectorsStillFindTheNearest) {
 	}
 }
 
+TEST(AnnIndex, SmallNodesShareAPage) {
+	const uint32_t dims = 16;
+	Fixture fixture(ParseOptions({{"R", "16"}, {"codes", "2bit"}}), dims, MakeClusteredVectors(3001, dims, 1));
+	EXPECT_LT(fixture.index->Summary().file_size_bytes, 3001 * fixture.configuration.page_size / 3);
+	EXPECT_GE(fixture.Recall(MakeClusteredVectors(50, dims, 2), 10, 100), 0.95);
+	EXPECT_TRUE(fixture.index->Verify().empty());
+}
+
 TEST(AnnIndex, SameInputGivesTheSameFileForAnyThreadCount) {
 	const uint32_t dims = 24;
 	const std::vector<float> vectors = MakeClusteredVectors(2500, dims, 3);

@@ -1,0 +1,160 @@
+// The parts of the graph layer: blocks come back as they were written and hostile ones are refused; RobustPrune keeps
+// its definition; the set of met nodes equals std::set; phases run every item once and rethrow the first failure.
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "graph/node.hpp"
+#include "graph/node_set.hpp"
+#include "graph/phases.hpp"
+#include "graph/prune.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <set>
+#include <thread>
+
+namespace lm_diskann {
+namespace {
+
+TEST(Node, BlocksComeBackAsTheyWereWritten) {
+	for (const VectorStorage storage : {VectorStorage::NATIVE, VectorStorage::F16, VectorStorage::INT8}) {
+		const NodeLayout layout = NodeLayout::Create(4096, 20, ElementType::FLOAT32, storage, 5, CodeFamily::TERNARY);
+		ASSERT_GT(layout.nodes_per_page, 1U);
+		AlignedBuffer<uint8_t> page(layout.page_size);
+		std::vector<float> vector(20);
+		for (size_t i = 0; i < 20; i++) {
+			vector[i] = float(i) - 7.5F;
+		}
+		const std::vector<uint8_t> code(layout.code_bytes, 0x5A);
+		std::vector<NodeEdge> edges;
+		for (uint32_t i = 0; i < 4; i++) {
+			edges.push_back({NodeId(i + 10), {float(i), -float(i), uint16_t(i)}, code.data()});
+		}
+		// The last node of the page, so that an offset that is too large would leave it.
+		const NodeId id(layout.nodes_per_page - 1);
+		WriteNode(layout, page.data(), id, RowId(77), vector.data(), nullptr, edges);
+		const NodeView node(layout, page.data(), id, 100);
+		EXPECT_EQ(node.Row(), RowId(77));
+		ASSERT_EQ(node.Degree(), 4U);
+		std::vector<float> scratch(20);
+		for (size_t i = 0; i < 20; i++) {
+			EXPECT_NEAR(node.Vector(scratch.data())[i], vector[i], storage == VectorStorage::NATIVE ? 0 : 0.06);
+		}
+		for (uint32_t i = 0; i < 4; i++) {
+			EXPECT_EQ(node.Neighbor(i), NodeId(i + 10));
+			EXPECT_EQ(node.Factors()[i], float(i));
+			EXPECT_EQ(node.Biases()[i], -float(i));
+			EXPECT_EQ(node.References()[i], i);
+			EXPECT_EQ(std::memcmp(node.Codes() + i * layout.code_bytes, code.data(), layout.code_bytes), 0);
+		}
+	}
+}
+
+TEST(Node, HostileCountsAndIdsAreCorruption) {
+	const NodeLayout layout =
+	    NodeLayout::Create(4096, 8, ElementType::FLOAT32, VectorStorage::NATIVE, 4, CodeFamily::ONE_BIT);
+	AlignedBuffer<uint8_t> page(layout.page_size);
+	const std::vector<float> vector(8, 1.0F);
+	const std::vector<uint8_t> code(layout.code_bytes);
+	const NodeEdge edge = {NodeId(3), {}, code.data()};
+	WriteNode(layout, page.data(), NodeId(0), RowId(1), vector.data(), nullptr, Span<const NodeEdge>(&edge, 1));
+	EXPECT_NO_THROW(NodeView(layout, page.data(), NodeId(0), 4));
+	EXPECT_THROW(NodeView(layout, page.data(), NodeId(0), 3), CorruptionError);
+	auto *head = reinterpret_cast<NodeHead *>(page.data() + sizeof(PageHead));
+	head->degree = 5;
+	EXPECT_THROW(NodeView(layout, page.data(), NodeId(0), 4), CorruptionError);
+}
+
+TEST(RobustPrune, ChoosesWhatTheDefinitionSays) {
+	Random random(5);
+	std::vector<double> points(200);
+	for (double &point : points) {
+		point = double(random.Next() % 100000) / 100.0;
+	}
+	const auto distance = [&](NodeId a, NodeId b) { return float(std::fabs(points[a.value] - points[b.value])); };
+	for (const float alpha : {1.0F, 1.2F, 2.0F}) {
+		const NodeId node(0);
+		std::vector<ScoredNode> candidates;
+		for (uint32_t i = 1; i < points.size(); i++) {
+			candidates.push_back({distance(node, NodeId(i)), NodeId(i)});
+		}
+		std::sort(candidates.begin(), candidates.end());
+		std::vector<ScoredNode> chosen;
+		std::vector<ScoredNode> dropped;
+		RobustPrune(candidates, {50, 0, alpha}, distance, chosen, dropped);
+		for (size_t i = 0; i < chosen.size(); i++) {
+			for (size_t j = 0; j < i; j++) {
+				EXPECT_GT(alpha * distance(chosen[j].node, chosen[i].node), chosen[i].distance);
+			}
+		}
+		for (const ScoredNode &candidate : dropped) {
+			EXPECT_TRUE(std::any_of(chosen.begin(), chosen.end(), [&](const ScoredNode &s) {
+				return alpha * distance(s.node, candidate.node) <= candidate.distance;
+			}));
+		}
+		const size_t pruned_count = chosen.size();
+		RobustPrune(candidates, {50, 40, alpha}, distance, chosen, dropped);
+		EXPECT_EQ(chosen.size(), std::max<size_t>(pruned_count, 40));
+		EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+	}
+}
+
+TEST(NodeSet, EqualsAStandardSet) {
+	Random random(9);
+	NodeSet nodes;
+	for (int round = 0; round < 3; round++) {
+		std::set<uint32_t> expected;
+		for (int i = 0; i < 20000; i++) {
+			const auto node = uint32_t(random.Next() % 15000);
+			EXPECT_EQ(nodes.Insert(NodeId(node)), expected.insert(node).second);
+		}
+		nodes.Clear();
+	}
+}
+
+TEST(PhasedWork, RunsEveryItemOnceInPhases) {
+	std::vector<std::atomic<int>> runs(300);
+	size_t phase_count = 0;
+	PhasedWork work([&](Phase &phase) {
+		if (phase_count == 3) {
+			return false;
+		}
+		const size_t begin = phase_count++ * 100;
+		for (size_t i = 0; i < begin; i++) {
+			EXPECT_EQ(runs[i], 1); // all of the phases before
+		}
+		phase = {"counting", 100, [&runs, begin](size_t item) { runs[begin + item]++; }};
+		return true;
+	});
+	std::vector<std::thread> threads;
+	for (int i = 0; i < 4; i++) {
+		threads.emplace_back([&] {
+			while (work.Work() != WorkState::FINISHED) {
+				std::this_thread::yield();
+			}
+		});
+	}
+	for (std::thread &thread : threads) {
+		thread.join();
+	}
+	EXPECT_TRUE(std::all_of(runs.begin(), runs.end(), [](const std::atomic<int> &count) { return count == 1; }));
+}
+
+TEST(PhasedWork, AFailureIsRethrownByEveryLaterCall) {
+	PhasedWork work([](Phase &phase) {
+		phase = {"failing", 5, [](size_t item) {
+			         if (item == 2) {
+				         throw UsageError("item 2");
+			         }
+		         }};
+		return true;
+	});
+	EXPECT_EQ(work.Work(), WorkState::WORKED);
+	EXPECT_EQ(work.Work(), WorkState::WORKED);
+	EXPECT_THROW(work.Work(), UsageError);
+	EXPECT_THROW(work.Work(), UsageError);
+}
+
+} // namespace
+} // namespace lm_diskann

@@ -2,7 +2,7 @@
 # Formats the C++ sources with clang-format; with --check only says which files differ, and fails if any does.
 set -eu
 cd "$(dirname "$0")/.."
-folders=$(ls -d src shell test bench 2>/dev/null)
+folders=$(ls -d src shell test bench 2>/dev/null || true) # some may not exist
 
 list_sources() {
 	# shellcheck disable=SC2086 # a list of folders

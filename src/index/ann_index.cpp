@@ -341,8 +341,8 @@ std::vector<std::string> AnnIndex::Verify() {
 		}
 	};
 	try {
-		for (std::string &violation : VerifyGraph(impl->graph, *impl->file, VIOLATION_MAX, check_row)) {
-			report(std::move(violation));
+		for (const std::string &violation : VerifyGraph(impl->graph, *impl->file, VIOLATION_MAX, check_row)) {
+			report(violation);
 		}
 		uint64_t mapped_count = 0;
 		row_map.ForEach([&](uint64_t, uint64_t) { mapped_count++; });

@@ -1,5 +1,6 @@
 #include "graph/build.hpp"
 
+#include "base/error.hpp"
 #include "base/random.hpp"
 #include "graph/node_set.hpp"
 
@@ -176,6 +177,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 }
 
 void GraphBuilder::SetNeighbors(NodeId node, const std::vector<ScoredNode> &neighbors) {
+	LMD_DCHECK(neighbors.size() <= parameters.max_degree, "a list is longer than a block has room for");
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree);
 	for (size_t i = 0; i < neighbors.size(); i++) {
 		target[i] = neighbors[i].node.value;

@@ -44,6 +44,7 @@ BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam
 }
 
 void BeamSearch::PushCandidate(Candidate candidate) {
+	LMD_DCHECK(candidate.distance == candidate.distance, "a candidate's distance is not a number");
 	if (nearest_expanded.size() >= list_size && list_size > 0 && candidate.distance >= nearest_expanded.front()) {
 		overflow.push_back(candidate);
 		return;

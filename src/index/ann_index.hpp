@@ -82,8 +82,8 @@ private:
 //! Collects rows, then builds generation 1. Add may be called by several threads at once; Work as well, after Start.
 class IndexBuilder {
 public:
-	//! `reserve_memory(bytes)` is asked before each large allocation and throws when the budget does not allow it;
-	//! what was granted is released by the owner after the builder is gone (GrantedBytes).
+	//! `reserve_memory(bytes)` is asked before each large allocation and throws when the budget does not allow it; the
+	//! caller takes back what it granted when the builder is gone.
 	IndexBuilder(const IndexConfiguration &configuration, std::function<void(uint64_t bytes)> reserve_memory);
 	~IndexBuilder();
 
@@ -93,7 +93,6 @@ public:
 	void AddNull(Span<const RowId> row_ids);
 	uint64_t RowCount() const;
 	uint64_t UnindexableCount() const; //!< not NULL, but not finite (or zero under COSINE)
-	uint64_t GrantedBytes() const;
 
 	//! Ends adding: orders the rows by row id and takes over the empty `file`, into which Work writes.
 	void Start(std::unique_ptr<File> file, const Uuid &uuid);

@@ -49,10 +49,6 @@ struct IndexBuilder::Impl {
 	      work([this](Phase &phase) { return NextPhase(phase); }), start_time(std::chrono::steady_clock::now()) {
 	}
 
-	void Reserve(uint64_t bytes) {
-		reserve_memory(bytes);
-		granted_bytes += bytes;
-	}
 	bool IsIndexableAt(const VectorBatch &batch, size_t i) const {
 		const size_t dims = configuration.dims;
 		return batch.floats ? IsIndexable(configuration.metric, batch.floats + i * dims, dims)
@@ -91,7 +87,6 @@ struct IndexBuilder::Impl {
 	uint64_t unindexable_count = 0;
 	uint64_t covered_rows = 0;
 	uint64_t unreserved_bytes = 0;
-	uint64_t granted_bytes = 0;
 
 	//! From Start on; set by one phase and constant in the later ones.
 	enum class Stage : uint8_t { TRAINING, ASSIGNING, ARRANGING, LINKING, WRITING, FINISHING, DONE };
@@ -333,7 +328,7 @@ void IndexBuilder::Add(const VectorBatch &batch) {
 	const std::lock_guard<std::mutex> guard(impl->mutex);
 	impl->unreserved_bytes += chunk.vectors.size() + chunk.row_ids.size() * (sizeof(RowId) + sizeof(SourceRow));
 	if (impl->unreserved_bytes >= RESERVE_STEP) {
-		impl->Reserve(impl->unreserved_bytes);
+		impl->reserve_memory(impl->unreserved_bytes);
 		impl->unreserved_bytes = 0;
 	}
 	impl->row_count += chunk.row_ids.size();
@@ -361,10 +356,6 @@ uint64_t IndexBuilder::UnindexableCount() const {
 	return impl->unindexable_count;
 }
 
-uint64_t IndexBuilder::GrantedBytes() const {
-	return impl->granted_bytes;
-}
-
 void IndexBuilder::Start(std::unique_ptr<File> file, const Uuid &uuid) {
 	const IndexConfiguration &configuration = impl->configuration;
 	const uint64_t count = impl->row_count;
@@ -375,9 +366,9 @@ void IndexBuilder::Start(std::unique_ptr<File> file, const Uuid &uuid) {
 	const uint64_t linking_bytes = GraphBuilder::MemoryBytes(configuration.max_degree, count) +
 	                               GraphWriter::MemoryBytes(impl->layout, count) + count * sizeof(RowId);
 	const uint64_t chunk_bytes = count * impl->vector_bytes;
-	impl->Reserve(impl->unreserved_bytes +
-	              BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, count) +
-	              (linking_bytes > chunk_bytes ? linking_bytes - chunk_bytes : 0));
+	impl->reserve_memory(impl->unreserved_bytes +
+	                     BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, count) +
+	                     (linking_bytes > chunk_bytes ? linking_bytes - chunk_bytes : 0));
 	impl->SortRows();
 	impl->file =
 	    PageFile::Create(std::move(file), configuration.page_size, uuid, SerializeConfiguration(configuration));

@@ -70,7 +70,7 @@ TEST(Host, InterruptedCreateIndexLeavesNoFileAndAUsableTable) {
 		error = result->HasError() ? result->GetError() : "";
 	});
 	while (host.IndexFileCount() == 0) { // the build begins with its file
-		std::this_thread::sleep_for(std::chrono::milliseconds(5));
+		std::this_thread::yield();
 	}
 	interrupted_at = std::chrono::steady_clock::now();
 	connection.Interrupt();

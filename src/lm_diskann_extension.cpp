@@ -5,6 +5,7 @@
 #include "adapter/compat.hpp"
 #include "adapter/create_index.hpp"
 #include "adapter/functions.hpp"
+#include "adapter/garbage.hpp"
 #include "adapter/instance_state.hpp"
 #include "adapter/lm_diskann_index.hpp"
 #include "adapter/optimize_topk.hpp"
@@ -35,6 +36,7 @@ void LoadInternal(ExtensionLoader &loader) {
 	RegisterFunctions(loader);
 	RegisterTransactionHooks(instance);
 	RegisterTopKRule(instance);
+	CollectGarbage(instance);
 }
 
 } // namespace

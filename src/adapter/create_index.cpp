@@ -1,6 +1,5 @@
 #include "adapter/create_index.hpp"
 
-#include "adapter/accounted_memory_file.hpp"
 #include "adapter/create_index_state.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/lm_diskann_index.hpp"
@@ -11,7 +10,6 @@
 #include "duckdb/common/exception/transaction_exception.hpp"
 #include "duckdb/execution/operator/projection/physical_projection.hpp"
 #include "duckdb/execution/physical_plan_generator.hpp"
-#include "duckdb/logging/log_manager.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/parallel/event.hpp"
@@ -108,6 +106,18 @@ SourceResultType PhysicalCreateLmDiskann::GetData(ExecutionContext &, DataChunk 
 //===--------------------------------------------------------------------===//
 // Sink
 //===--------------------------------------------------------------------===//
+IndexedColumn PhysicalCreateLmDiskann::Column() const {
+	IndexedColumn column;
+	column.type = {configuration.element_type, configuration.dims};
+	column.logical_type = unbound_expressions[0]->return_type;
+	column.storage_column = storage_ids[0];
+	return column;
+}
+
+CreateIndexSinkState::CreateIndexSinkState(ClientContext &context, const PhysicalCreateLmDiskann &op)
+    : build(context, op.table.GetStorage(), op.info->index_name, op.configuration, op.Column()) {
+}
+
 namespace {
 
 struct CreateIndexLocalState : public LocalSinkState {
@@ -125,48 +135,29 @@ unique_ptr<GlobalSinkState> PhysicalCreateLmDiskann::GetGlobalSinkState(ClientCo
 }
 
 unique_ptr<LocalSinkState> PhysicalCreateLmDiskann::GetLocalSinkState(ExecutionContext &) const {
-	VectorColumnType type;
-	type.element_type = configuration.element_type;
-	type.dims = configuration.dims;
-	return make_uniq<CreateIndexLocalState>(type);
+	return make_uniq<CreateIndexLocalState>(Column().type);
 }
 
 SinkResultType PhysicalCreateLmDiskann::Sink(ExecutionContext &, DataChunk &chunk, OperatorSinkInput &input) const {
-	auto &state = input.global_state.Cast<CreateIndexSinkState>();
 	auto &local = input.local_state.Cast<CreateIndexLocalState>();
-	WithDuckDBErrors(info->index_name, [&] {
-		local.rows.Read(chunk.data[0], chunk.data[1], chunk.size());
-		state.builder->Add(local.rows.Batch());
-		state.builder->AddNull(local.rows.NullRowIds());
-	});
-	const auto row_ids = FlatVector::GetData<row_t>(chunk.data[1]);
-	for (idx_t i = 0; i < chunk.size(); i++) {
-		local.seen_rows.Add(row_ids[i]);
-	}
+	local.rows.Read(chunk.data[0], chunk.data[1], chunk.size());
+	input.global_state.Cast<CreateIndexSinkState>().build.Add(local.rows, local.seen_rows);
 	return SinkResultType::NEED_MORE_INPUT;
 }
 
 SinkCombineResultType PhysicalCreateLmDiskann::Combine(ExecutionContext &, OperatorSinkCombineInput &input) const {
-	auto &state = input.global_state.Cast<CreateIndexSinkState>();
-	lock_guard<mutex> guard(state.lock);
-	state.seen_rows.Merge(input.local_state.Cast<CreateIndexLocalState>().seen_rows);
+	auto &local = input.local_state.Cast<CreateIndexLocalState>();
+	input.global_state.Cast<CreateIndexSinkState>().build.Merge(local.seen_rows);
 	return SinkCombineResultType::FINISHED;
 }
 
 SinkFinalizeType PhysicalCreateLmDiskann::Finalize(Pipeline &pipeline, Event &event, ClientContext &context,
                                                    OperatorSinkFinalizeInput &input) const {
 	auto &state = input.global_state.Cast<CreateIndexSinkState>();
-	auto &db = table.GetStorage().db;
-	const auto uuid = GenerateUuid();
-	unique_ptr<lm_diskann::File> file;
-	if (HasIndexFiles(db)) {
-		state.file = std::make_shared<IndexFile>(db, UuidToString(uuid) + ".lmdsk");
-		RemoveOnRollback(context, state.file);
-		file = state.file->CreateTemporary();
-	} else {
-		file = make_uniq<AccountedMemoryFile>(InstanceState::Get(db.GetDatabase())->Account());
+	state.build.Start();
+	if (state.build.File()) {
+		RemoveOnRollback(context, state.build.File());
 	}
-	WithDuckDBErrors(info->index_name, [&] { state.builder->Start(std::move(file), uuid); });
 	state.is_building = true;
 	event.InsertEvent(MakeBuildEvent(pipeline, *this, state));
 	return SinkFinalizeType::READY;
@@ -178,7 +169,7 @@ ProgressData PhysicalCreateLmDiskann::GetSinkProgress(ClientContext &, GlobalSin
 	ProgressData progress;
 	progress.total = 1;
 	if (state.is_building) {
-		progress.done = SCAN_PROGRESS_SHARE + (1 - SCAN_PROGRESS_SHARE) * state.builder->Progress();
+		progress.done = SCAN_PROGRESS_SHARE + (1 - SCAN_PROGRESS_SHARE) * state.build.Progress();
 	} else if (source_progress.IsValid() && source_progress.total > 0) {
 		progress.done = SCAN_PROGRESS_SHARE * source_progress.done / source_progress.total;
 	}
@@ -193,28 +184,8 @@ ProgressData PhysicalCreateLmDiskann::GetSinkProgress(ClientContext &, GlobalSin
 //===--------------------------------------------------------------------===//
 void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkState &state) const {
 	auto &storage = table.GetStorage();
-	auto &db = storage.db;
-	const auto unindexable_count = state.builder->UnindexableCount();
-	auto core = WithDuckDBErrors(info->index_name, [&] {
-		auto built = state.builder->Finish(InstanceState::Get(db.GetDatabase())->Cache());
-		if (state.file) {
-			// The bulk of the bytes is made durable before any lock is taken; the commit publishes what is added since.
-			built->Publish();
-		}
-		return built;
-	});
+	auto core = state.build.Finish(context);
 	state.is_building = false;
-	state.builder.reset();
-	state.memory.ReleaseAll();
-	if (state.file) {
-		state.file->MoveIntoPlace();
-	}
-	if (unindexable_count > 0) {
-		DUCKDB_LOG_WARN(context,
-		                IndexMessagePrefix(info->index_name) + std::to_string(unindexable_count) +
-		                    " vectors are not in the index: they hold NaN or infinity, or are zero under cosine");
-	}
-
 	if (!storage.IsMainTable()) {
 		throw TransactionException("cannot create index \"%s\" on table \"%s\", which was altered or dropped by "
 		                           "another transaction",
@@ -233,12 +204,13 @@ void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkSt
 
 	TableAppendState append_lock;
 	storage.AppendLock(append_lock);
-	WithDuckDBErrors(info->index_name,
-	                 [&] { core->SetCoveredRows(CatchUpWithTable(context, storage, *this, state, *core)); });
-	auto live = std::make_shared<LiveIndex>(db, info->index_name, configuration, std::move(core), state.file);
+	state.build.CatchUp(context, *core);
+	auto live =
+	    std::make_shared<LiveIndex>(storage.db, info->index_name, configuration, std::move(core), state.build.File());
 	storage.AddIndex(make_uniq<LmDiskannIndex>(info->index_name, info->constraint_type, storage_ids,
-	                                           TableIOManager::Get(storage), unbound_expressions, db, std::move(live)));
-	state.is_registered = true;
+	                                           TableIOManager::Get(storage), unbound_expressions, storage.db,
+	                                           std::move(live)));
+	state.build.Keep();
 }
 
 } // namespace duckdb

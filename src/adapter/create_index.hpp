@@ -1,10 +1,12 @@
 // CREATE INDEX ... USING LM_DISKANN: validation, plan, build, and making the index known to the table.
 #pragma once
 
-#include "duckdb/execution/index/index_type.hpp"
-#include "duckdb/execution/physical_operator.hpp"
+#include "adapter/row_scan.hpp"
 
 #include "index/options.hpp"
+
+#include "duckdb/execution/index/index_type.hpp"
+#include "duckdb/execution/physical_operator.hpp"
 
 namespace duckdb {
 
@@ -46,6 +48,9 @@ public:
 
 	//! The end of the build, on one thread: publishes, catches up with the table, and adds the index to it.
 	void Register(ClientContext &context, CreateIndexSinkState &state) const;
+
+	//! The indexed column; DuckDB calls it by its logical id while planning, and by its place in storage afterwards.
+	IndexedColumn Column() const;
 
 	DuckTableEntry &table;
 	unique_ptr<CreateIndexInfo> info;

@@ -23,7 +23,8 @@ auto AsFileError(const char *verb, const FileHandle &handle, CALL &&call) -> dec
 
 } // namespace
 
-DuckDBFile::DuckDBFile(unique_ptr<FileHandle> handle_p) : handle(std::move(handle_p)) {
+DuckDBFile::DuckDBFile(unique_ptr<FileHandle> handle_p, unique_ptr<FileClaim> claim_p)
+    : claim(std::move(claim_p)), handle(std::move(handle_p)) {
 }
 
 void DuckDBFile::Read(uint64_t offset, lm_diskann::ByteSpan target) const {

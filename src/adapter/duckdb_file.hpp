@@ -1,6 +1,8 @@
 // The core's File over DuckDB's FileSystem: every byte of an index goes through the host.
 #pragma once
 
+#include "adapter/file_registry.hpp"
+
 #include "storage/file.hpp"
 
 #include "duckdb/common/file_system.hpp"
@@ -11,7 +13,8 @@ namespace duckdb {
 //! position. Everything DuckDB throws, also its FatalException for EIO, arrives as FileError with DuckDB's text.
 class DuckDBFile final : public lm_diskann::File {
 public:
-	explicit DuckDBFile(unique_ptr<FileHandle> handle_p);
+	//! `claim` is given back when the handle is closed.
+	DuckDBFile(unique_ptr<FileHandle> handle_p, unique_ptr<FileClaim> claim_p);
 
 	void Read(uint64_t offset, lm_diskann::ByteSpan target) const override;
 	void Write(uint64_t offset, lm_diskann::ConstByteSpan source) override;
@@ -20,6 +23,8 @@ public:
 	uint64_t Size() const override;
 
 private:
+	//! Goes after the handle.
+	unique_ptr<FileClaim> claim;
 	unique_ptr<FileHandle> handle;
 };
 

@@ -1,61 +1,18 @@
 #include "adapter/functions.hpp"
 
-#include "adapter/lm_diskann_index.hpp"
+#include "adapter/catalog_indexes.hpp"
+#include "adapter/errors.hpp"
+#include "adapter/heal.hpp"
 #include "adapter/verify.hpp"
 
-#include "duckdb/catalog/catalog.hpp"
-#include "duckdb/catalog/catalog_entry/duck_index_entry.hpp"
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
-#include "duckdb/catalog/catalog_entry/schema_catalog_entry.hpp"
-#include "duckdb/common/exception/catalog_exception.hpp"
+#include "duckdb/function/pragma_function.hpp"
 #include "duckdb/function/table_function.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
-#include "duckdb/parser/qualified_name.hpp"
-#include "duckdb/storage/data_table.hpp"
 
 namespace duckdb {
 
 namespace {
-
-constexpr const char *DESTROYED_REASON = "a rolled-back change of its entry destroyed it; drop it and create it again";
-
-//! One index this transaction can see, with the table it is on.
-struct CatalogIndex {
-	string database_name;
-	string schema_name;
-	string index_name;
-	reference<DuckTableEntry> table;
-	//! Without `live` when DuckDB destroyed the object but kept the entry (lifecycle trap 21).
-	TableIndex index;
-};
-
-vector<CatalogIndex> ListIndexes(ClientContext &context) {
-	vector<reference<IndexCatalogEntry>> entries;
-	for (auto &schema : Catalog::GetAllSchemas(context)) {
-		schema.get().Scan(context, CatalogType::INDEX_ENTRY, [&](CatalogEntry &entry) {
-			auto &index_entry = entry.Cast<IndexCatalogEntry>();
-			if (index_entry.index_type == LM_DISKANN_TYPE_NAME) {
-				entries.push_back(index_entry);
-			}
-		});
-	}
-	vector<CatalogIndex> result;
-	for (auto &entry_ref : entries) {
-		auto &entry = entry_ref.get();
-		auto &table = entry.catalog.GetEntry<TableCatalogEntry>(context, entry.GetSchemaName(), entry.GetTableName())
-		                  .Cast<DuckTableEntry>();
-		CatalogIndex found {entry.catalog.GetName(), entry.schema.name, entry.name, table, TableIndex()};
-		for (auto &index : GetTableIndexes(context, table.GetStorage())) {
-			if (index.live->Name() == entry.name) {
-				index.live->RequireCoverage(table.GetStorage().GetTotalRows());
-				index.live->IsReady();
-				found.index = index;
-			}
-		}
-		result.push_back(std::move(found));
-	}
-	return result;
-}
 
 Value Count(uint64_t count) {
 	return Value::BIGINT(NumericCast<int64_t>(count));
@@ -135,12 +92,14 @@ vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	if (!entry.index.live) {
 		row.resize(IndexInfoColumns().size());
 		row[7] = Value(IndexStateName(IndexState::NEEDS_REBUILD));
-		row[8] = Value(DESTROYED_REASON);
+		row[8] = Value(DESTROYED_INDEX_REASON);
 		return row;
 	}
 	const auto &live = *entry.index.live;
 	const auto &configuration = live.Configuration();
-	const auto summary = live.Core() ? std::optional<lm_diskann::IndexSummary>(live.Core()->Summary()) : std::nullopt;
+	const auto core = live.Core();
+	const auto file = live.File();
+	const auto summary = core ? std::optional<lm_diskann::IndexSummary>(core->Summary()) : std::nullopt;
 	const auto reason = live.Reason();
 	const auto configured = [&](Value value) { return configuration ? std::move(value) : Value(); };
 	const auto opened = [&](Value value) { return summary ? std::move(value) : Value(); };
@@ -165,7 +124,7 @@ vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	        configured(Value::DOUBLE(config.alpha)),
 	        configured(Value(lm_diskann::CodeFamilyName(config.codes))),
 	        configured(Count(config.page_size)),
-	        live.File() ? Value(live.File()->Path()) : Value(),
+	        file ? Value(file->Path()) : Value(),
 	        opened(Count(counts.file_size_bytes)),
 	        opened(Count(counts.cache_bytes)),
 	        opened(Count(counts.generation.value)),
@@ -202,8 +161,8 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 	for (const auto &entry : ListIndexes(context)) {
 		vector<Value> row {Value(entry.database_name), Value(entry.schema_name), Value(entry.table.get().name),
 		                   Value(entry.index_name)};
-		if (entry.index.live && entry.index.live->Core()) {
-			const auto &counters = entry.index.live->Core()->Counters();
+		if (const auto core = entry.index.live ? entry.index.live->Core() : nullptr) {
+			const auto &counters = core->Counters();
 			for (const auto counter : {&counters.queries, &counters.blocks_read, &counters.cache_hits, &counters.hops,
 			                           &counters.distances_exact, &counters.distances_estimated, &counters.inserts,
 			                           &counters.deletes, &counters.merges, &counters.fallbacks}) {
@@ -221,7 +180,7 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 // lm_diskann_verify('idx')
 //===--------------------------------------------------------------------===//
 struct VerifyBindData : public TableFunctionData {
-	QualifiedName name;
+	string index_name;
 };
 
 unique_ptr<FunctionData> BindVerify(ClientContext &, TableFunctionBindInput &input, vector<LogicalType> &types,
@@ -230,34 +189,49 @@ unique_ptr<FunctionData> BindVerify(ClientContext &, TableFunctionBindInput &inp
 		throw InvalidInputException("lm_diskann_verify needs the name of an index, found NULL");
 	}
 	auto bind_data = make_uniq<VerifyBindData>();
-	bind_data->name = QualifiedName::Parse(StringValue::Get(input.inputs[0]));
+	bind_data->index_name = StringValue::Get(input.inputs[0]);
 	SetColumns({{"index_name", LogicalType::VARCHAR}, {"violation", LogicalType::VARCHAR}}, types, names);
 	return std::move(bind_data);
 }
 
 unique_ptr<GlobalTableFunctionState> InitVerify(ClientContext &context, TableFunctionInitInput &input) {
-	const auto &name = input.bind_data->Cast<VerifyBindData>().name;
 	auto state = make_uniq<RowsState>();
-	bool is_found = false;
-	for (auto &entry : ListIndexes(context)) {
-		if (!StringUtil::CIEquals(entry.index_name, name.name) ||
-		    (!name.schema.empty() && !StringUtil::CIEquals(entry.schema_name, name.schema)) ||
-		    (!name.catalog.empty() && !StringUtil::CIEquals(entry.database_name, name.catalog))) {
-			continue;
-		}
-		is_found = true;
+	for (auto &entry : FindIndexes(context, input.bind_data->Cast<VerifyBindData>().index_name)) {
 		if (!entry.index.live) {
-			state->rows.push_back({Value(entry.index_name), Value(DESTROYED_REASON)});
+			state->rows.push_back({Value(entry.index_name), Value(DESTROYED_INDEX_REASON)});
 			continue;
 		}
 		for (auto &violation : VerifyIndex(context, entry.table, entry.index)) {
 			state->rows.push_back({Value(entry.index_name), Value(std::move(violation))});
 		}
 	}
-	if (!is_found) {
-		throw CatalogException("LM_DISKANN index \"%s\" does not exist; see lm_diskann_index_info()", name.ToString());
-	}
 	return std::move(state);
+}
+
+//===--------------------------------------------------------------------===//
+// PRAGMA lm_diskann_rebuild('idx')
+//===--------------------------------------------------------------------===//
+//! The one index a pragma names.
+CatalogIndex RequireIndex(ClientContext &context, const FunctionParameters &parameters, const char *pragma) {
+	const auto &argument = parameters.values[0];
+	if (argument.IsNull()) {
+		throw InvalidInputException("%s needs the name of an index, found NULL", pragma);
+	}
+	const auto name = argument.ToString();
+	auto found = FindIndexes(context, name);
+	if (found.size() > 1) {
+		throw InvalidInputException("%s: %llu indexes are called \"%s\"; write database.schema.name", pragma,
+		                            found.size(), name);
+	}
+	if (!found[0].index.live) {
+		throw InvalidInputException("%s%s", IndexMessagePrefix(name), DESTROYED_INDEX_REASON);
+	}
+	return found[0];
+}
+
+void Rebuild(ClientContext &context, const FunctionParameters &parameters) {
+	const auto found = RequireIndex(context, parameters, "lm_diskann_rebuild");
+	RebuildIndex(context, found.table.get().GetStorage(), found.index);
 }
 
 } // namespace
@@ -267,6 +241,7 @@ void RegisterFunctions(ExtensionLoader &loader) {
 	loader.RegisterFunction(TableFunction("lm_diskann_stats", {}, EmitRows, BindStats, InitStats));
 	loader.RegisterFunction(
 	    TableFunction("lm_diskann_verify", {LogicalType::VARCHAR}, EmitRows, BindVerify, InitVerify));
+	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_rebuild", Rebuild, {LogicalType::VARCHAR}));
 }
 
 } // namespace duckdb

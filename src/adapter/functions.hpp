@@ -1,4 +1,5 @@
-// The table functions lm_diskann_index_info(), lm_diskann_stats() and lm_diskann_verify('idx').
+// The table functions lm_diskann_index_info(), lm_diskann_stats() and lm_diskann_verify('idx'), and the pragma
+// lm_diskann_rebuild('idx').
 #pragma once
 
 namespace duckdb {

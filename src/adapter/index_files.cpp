@@ -4,6 +4,7 @@
 #include "adapter/errors.hpp"
 
 #include "duckdb/common/exception/binder_exception.hpp"
+#include "duckdb/common/string_util.hpp"
 #include "duckdb/common/types/uuid.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/config.hpp"
@@ -15,6 +16,7 @@ namespace duckdb {
 namespace {
 
 constexpr const char *FOLDER_SUFFIX = ".lmdiskann";
+constexpr const char *FILE_SUFFIX = ".lmdsk";
 constexpr const char *TEMPORARY_SUFFIX = ".tmp";
 
 //! Makes a name in `folder` survive a loss of power. DuckDB has no call for it; opening a folder to sync it works
@@ -70,50 +72,94 @@ void RequireSupportedDatabase(AttachedDatabase &db, const string &index_name) {
 	}
 }
 
-IndexFile::IndexFile(AttachedDatabase &db, string file_name_p)
-    : instance(db.GetDatabase()), database_path(db.GetStorageManager().GetDBPath()), file_name(std::move(file_name_p)),
-      folder(database_path + FOLDER_SUFFIX), path(FileSystem::GetFileSystem(instance).JoinPath(folder, file_name)),
-      temporary_path(path + TEMPORARY_SUFFIX) {
+string IndexFolder(AttachedDatabase &db) {
+	return db.GetStorageManager().GetDBPath() + FOLDER_SUFFIX;
 }
 
-FileSystem &IndexFile::AllowedFileSystem() {
-	// With enable_external_access = false DuckDB opens only what it was told to: the database, its log, and these.
+bool IsIndexFileName(const string &file_name) {
+	auto stem = file_name;
+	if (StringUtil::EndsWith(stem, TEMPORARY_SUFFIX)) {
+		stem.resize(stem.size() - strlen(TEMPORARY_SUFFIX));
+	}
+	if (!StringUtil::EndsWith(stem, FILE_SUFFIX)) {
+		return false;
+	}
+	stem.resize(stem.size() - strlen(FILE_SUFFIX));
+	lm_diskann::Uuid uuid;
+	return UuidFromString(stem, uuid) && UuidToString(uuid) == stem;
+}
+
+FileSystem &AllowedFileSystem(DatabaseInstance &instance, const string &folder) {
+	// With enable_external_access = false DuckDB opens only what it was told to: the database, its log, and this
+	// folder.
 	auto &config = DBConfig::GetConfig(instance);
-	if (!config.options.enable_external_access) {
+	if (!config.CanAccessFile(folder, FileType::FILE_TYPE_DIR)) {
+		static mutex config_lock;
+		lock_guard<mutex> guard(config_lock);
 		config.AddAllowedPath(folder);
-		config.AddAllowedPath(path);
-		config.AddAllowedPath(temporary_path);
+		config.AddAllowedDirectory(folder);
 	}
 	return FileSystem::GetFileSystem(instance);
 }
 
+void RemoveUnlessOpen(FileSystem &fs, const string &path) {
+	// First the claims of this process: opening and closing a file it has open would drop its lock.
+	if (FileClaim::IsHeld(path)) {
+		return;
+	}
+	unique_ptr<FileHandle> lock_of_other_processes;
+	try {
+		lock_of_other_processes =
+		    fs.OpenFile(path, FileFlags::FILE_FLAGS_READ | FileFlags::FILE_FLAGS_WRITE | FileLockType::WRITE_LOCK);
+	} catch (const IOException &) {
+		return;
+	}
+	fs.RemoveFile(path);
+}
+
+IndexFile::IndexFile(AttachedDatabase &db, string file_name_p)
+    : instance(db.GetDatabase()), database_path(db.GetStorageManager().GetDBPath()), file_name(std::move(file_name_p)),
+      folder(IndexFolder(db)), path(FileSystem::GetFileSystem(instance).JoinPath(folder, file_name)),
+      temporary_path(path + TEMPORARY_SUFFIX), path_in_use(path), temporary_path_in_use(temporary_path) {
+}
+
+std::shared_ptr<IndexFile> IndexFile::Make(AttachedDatabase &db, const lm_diskann::Uuid &uuid) {
+	return std::make_shared<IndexFile>(db, UuidToString(uuid) + FILE_SUFFIX);
+}
+
 unique_ptr<lm_diskann::File> IndexFile::CreateTemporary() {
 	lock_guard<mutex> guard(lock);
-	auto &fs = AllowedFileSystem();
+	auto &fs = AllowedFileSystem(instance, folder);
 	if (!fs.DirectoryExists(folder)) {
 		fs.CreateDirectory(folder);
 	}
 	const auto flags = FileFlags::FILE_FLAGS_READ | FileFlags::FILE_FLAGS_WRITE | FileFlags::FILE_FLAGS_FILE_CREATE |
-	                   FileFlags::FILE_FLAGS_EXCLUSIVE_CREATE;
-	return make_uniq<DuckDBFile>(fs.OpenFile(temporary_path, flags));
+	                   FileFlags::FILE_FLAGS_EXCLUSIVE_CREATE | FileLockType::WRITE_LOCK;
+	auto handle = fs.OpenFile(temporary_path, flags);
+	auto claim = make_uniq<FileClaim>(temporary_path, false);
+	is_own = true;
+	return make_uniq<DuckDBFile>(std::move(handle), std::move(claim));
 }
 
 unique_ptr<lm_diskann::File> IndexFile::Open(bool is_read_only) {
 	lock_guard<mutex> guard(lock);
-	auto &fs = AllowedFileSystem();
+	auto &fs = AllowedFileSystem(instance, folder);
 	if (!fs.FileExists(path)) {
 		throw IOException("file \"%s\" is missing", path);
 	}
-	auto flags = FileOpenFlags(FileFlags::FILE_FLAGS_READ);
+	auto claim = make_uniq<FileClaim>(path, is_read_only);
+	auto flags = FileFlags::FILE_FLAGS_READ | FileLockType::READ_LOCK;
 	if (!is_read_only) {
-		flags |= FileFlags::FILE_FLAGS_WRITE;
+		flags = FileFlags::FILE_FLAGS_READ | FileFlags::FILE_FLAGS_WRITE | FileLockType::WRITE_LOCK;
 	}
-	return make_uniq<DuckDBFile>(fs.OpenFile(path, flags));
+	auto handle = fs.OpenFile(path, flags);
+	is_own = !is_read_only;
+	return make_uniq<DuckDBFile>(std::move(handle), std::move(claim));
 }
 
 void IndexFile::MoveIntoPlace() {
 	lock_guard<mutex> guard(lock);
-	auto &fs = AllowedFileSystem();
+	auto &fs = AllowedFileSystem(instance, folder);
 	fs.MoveFile(temporary_path, path);
 	SyncFolder(fs, folder);
 	// The folder itself may be fresh: its name is in the folder of the database.
@@ -138,9 +184,13 @@ void IndexFile::RemoveNow() {
 	if (is_removed) {
 		return;
 	}
-	auto &fs = AllowedFileSystem();
-	fs.TryRemoveFile(temporary_path);
-	fs.TryRemoveFile(path);
+	auto &fs = AllowedFileSystem(instance, folder);
+	if (is_own) {
+		fs.TryRemoveFile(temporary_path);
+		fs.TryRemoveFile(path);
+	} else if (fs.FileExists(path)) {
+		RemoveUnlessOpen(fs, path);
+	}
 	is_removed = true;
 	// RemoveDirectory removes what is inside, too: only an empty folder may go.
 	idx_t entry_count = 0;

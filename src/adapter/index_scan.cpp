@@ -103,6 +103,8 @@ private:
 	ScanPhase phase = ScanPhase::INDEX;
 	//! Visible rows to emit from the index.
 	idx_t target_count;
+	//! Of the index as it was when the search began: a rebuild may replace it.
+	std::shared_ptr<lm_diskann::AnnIndex> core;
 	std::optional<lm_diskann::SearchCursor> cursor;
 	lm_diskann::SearchCounters counters;
 	string fallback_reason;
@@ -139,7 +141,9 @@ IndexScanState::IndexScanState(ClientContext &context_p, const IndexScanBindData
 
 void IndexScanState::FallBack(const string &reason) {
 	fallback_reason = reason;
-	bind_data.index->Core()->Counters().fallbacks++;
+	if (core) {
+		core->Counters().fallbacks++;
+	}
 	phase = ScanPhase::TABLE;
 	EndSearch();
 }
@@ -154,6 +158,7 @@ void IndexScanState::EndSearch() {
 void IndexScanState::StartSearch() {
 	auto &index = *bind_data.index;
 	index.RequireCoverage(storage.GetTotalRows());
+	core = index.Core();
 	if (!index.IsReady()) {
 		FallBack(index.Reason());
 		return;
@@ -164,10 +169,9 @@ void IndexScanState::StartSearch() {
 		return;
 	}
 	try {
-		cursor.emplace(
-		    index.Core()->Search(query.data(), target_count, bind_data.search_list_size, bind_data.beam_width));
+		cursor.emplace(core->Search(query.data(), target_count, bind_data.search_list_size, bind_data.beam_width));
 	} catch (const lm_diskann::CorruptionError &error) {
-		index.DegradeForFile(error.what());
+		index.DegradeForFile(core.get(), error.what());
 		FallBack(error.what());
 	} catch (const lm_diskann::FileError &error) {
 		FallBack(error.what());
@@ -181,7 +185,7 @@ bool IndexScanState::NextFromIndex() {
 		try {
 			found = cursor->Next(wanted);
 		} catch (const lm_diskann::CorruptionError &error) {
-			bind_data.index->DegradeForFile(error.what());
+			bind_data.index->DegradeForFile(core.get(), error.what());
 			FallBack(error.what());
 			return false;
 		} catch (const lm_diskann::FileError &error) {

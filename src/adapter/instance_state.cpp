@@ -1,6 +1,7 @@
 #include "adapter/instance_state.hpp"
 
 #include "duckdb/common/algorithm.hpp"
+#include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/client_context_state.hpp"
 #include "duckdb/main/config.hpp"
@@ -201,6 +202,23 @@ void InstanceState::FinishDrops(bool is_committed) {
 	for (auto &file : finished) {
 		file->Remove();
 	}
+}
+
+bool InstanceState::MarkCollected(const shared_ptr<AttachedDatabase> &db) {
+	lock_guard<mutex> guard(lock);
+	idx_t kept_count = 0;
+	for (auto &known : collected) {
+		const auto other = known.lock();
+		if (other.get() == db.get()) {
+			return false;
+		}
+		if (other) {
+			collected[kept_count++] = known;
+		}
+	}
+	collected.resize(kept_count);
+	collected.push_back(weak_ptr<AttachedDatabase>(db));
+	return true;
 }
 
 void RegisterTransactionHooks(DatabaseInstance &instance) {

@@ -89,6 +89,9 @@ public:
 	//! The transaction that this thread ended was committed (durably), or not: removes or forgets its dropped files.
 	void FinishDrops(bool is_committed);
 
+	//! True the first time it is asked for an attached database.
+	bool MarkCollected(const shared_ptr<AttachedDatabase> &db);
+
 private:
 	struct Drop {
 		std::thread::id thread;
@@ -102,6 +105,8 @@ private:
 	atomic<bool> is_budget_set {false};
 	mutex lock;
 	vector<Drop> drops;
+	//! Databases whose orphans were collected.
+	vector<weak_ptr<AttachedDatabase>> collected;
 };
 
 //! Follows every transaction of every connection from now on: files of indexes created in a transaction that rolls

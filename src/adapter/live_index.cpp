@@ -14,6 +14,8 @@ const char *IndexStateName(IndexState state) {
 	switch (state) {
 	case IndexState::READY:
 		return "ready";
+	case IndexState::CATCHING_UP:
+		return "catching_up";
 	case IndexState::NEEDS_REBUILD:
 		return "needs_rebuild";
 	case IndexState::UNCONFIGURED:
@@ -44,7 +46,6 @@ std::shared_ptr<LiveIndex> LiveIndex::Open(AttachedDatabase &db, const string &n
 	try {
 		index->OpenFrom(db, info);
 	} catch (...) {
-		index->core.reset();
 		index->Degrade(HandledErrorText());
 	}
 	return index;
@@ -54,8 +55,7 @@ void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info) {
 	string problem;
 	auto stored = ReadMarker(info, problem);
 	if (!stored) {
-		state = IndexState::UNCONFIGURED;
-		Degrade(problem);
+		Leave(IndexState::UNCONFIGURED, problem, "queries run exact plans");
 		return;
 	}
 	marker = *stored;
@@ -87,12 +87,38 @@ void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info) {
 	AccountForMemory();
 }
 
+std::shared_ptr<lm_diskann::AnnIndex> LiveIndex::Core() const {
+	lock_guard<mutex> guard(lock);
+	return core;
+}
+
+std::shared_ptr<IndexFile> LiveIndex::File() const {
+	lock_guard<mutex> guard(lock);
+	return file;
+}
+
+vector<std::shared_ptr<IndexFile>> LiveIndex::Files() const {
+	lock_guard<mutex> publish_guard(publish_lock);
+	vector<std::shared_ptr<IndexFile>> files;
+	for (const auto &entry : retired) {
+		files.push_back(entry.file);
+	}
+	if (auto current = File()) {
+		files.push_back(std::move(current));
+	}
+	return files;
+}
+
+//===--------------------------------------------------------------------===//
+// State
+//===--------------------------------------------------------------------===//
 bool LiveIndex::IsReady() {
 	if (state != IndexState::READY) {
 		return false;
 	}
-	if (!core->IsHealthy()) {
-		DegradeForFile(core->Why());
+	const auto current = Core();
+	if (!current->IsHealthy()) {
+		DegradeForFile(current.get(), current->Why());
 		return false;
 	}
 	return true;
@@ -103,48 +129,55 @@ string LiveIndex::Reason() const {
 	return reason;
 }
 
-void LiveIndex::Degrade(const string &reason_p) noexcept {
+void LiveIndex::Leave(IndexState next, const string &reason_p, const char *consequence) noexcept {
 	// Reached from callbacks in which an exception would end the process (lifecycle trap 1): without memory for the
-	// reason the index is degraded all the same.
+	// reason the state changes all the same.
 	try {
 		{
 			lock_guard<mutex> guard(lock);
-			if (!reason.empty()) {
+			if (state != IndexState::READY && state != IndexState::CATCHING_UP) {
 				return;
 			}
 			if (core) {
 				covered_rows = MaxValue<uint64_t>(covered_rows, core->CoveredRows());
 			}
-			SetDegradedState();
+			state = next;
 			reason = reason_p.empty() ? "unknown" : reason_p;
 		}
-		DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; queries run exact plans");
+		DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; " + consequence);
 	} catch (...) {
-		SetDegradedState();
+		state = next;
 	}
 }
 
-void LiveIndex::SetDegradedState() noexcept {
-	if (state != IndexState::UNCONFIGURED) {
-		state = is_read_only ? IndexState::READ_ONLY_DEGRADED : IndexState::NEEDS_REBUILD;
-	}
+void LiveIndex::Degrade(const string &reason_p) noexcept {
+	Leave(is_read_only ? IndexState::READ_ONLY_DEGRADED : IndexState::NEEDS_REBUILD, reason_p,
+	      "queries run exact plans");
 }
 
-void LiveIndex::DegradeForFile(const string &problem) {
-	Degrade(file ? "file \"" + file->Path() + "\": " + problem : problem);
+void LiveIndex::DegradeForFile(const lm_diskann::AnnIndex *found_in, const string &problem) {
+	const auto current_file = File();
+	if (found_in == Core().get()) {
+		Degrade(current_file ? "file \"" + current_file->Path() + "\": " + problem : problem);
+	}
 }
 
 void LiveIndex::RequireCoverage(uint64_t row_count) {
 	if (state != IndexState::READY) {
 		return;
 	}
-	const auto covered = core->CoveredRows();
+	const auto covered = Core()->CoveredRows();
 	if (covered < row_count) {
-		Degrade("the table has " + std::to_string(row_count) + " rows, but only the first " + std::to_string(covered) +
-		        " were offered to the index (changed without the extension?)");
+		Leave(is_read_only ? IndexState::READ_ONLY_DEGRADED : IndexState::CATCHING_UP,
+		      "the table has " + std::to_string(row_count) + " rows, but only the first " + std::to_string(covered) +
+		          " were offered to the index (changed without the extension?)",
+		      "queries run exact plans until it has caught up");
 	}
 }
 
+//===--------------------------------------------------------------------===//
+// Changes
+//===--------------------------------------------------------------------===//
 void LiveIndex::Append(const lm_diskann::VectorBatch &batch,
                        lm_diskann::Span<const lm_diskann::RowId> null_row_ids) noexcept {
 	try {
@@ -166,41 +199,78 @@ void LiveIndex::Append(const lm_diskann::VectorBatch &batch,
 			RequireCoverage(uint64_t(first));
 		}
 		if (state == IndexState::READY) {
-			core->Append(batch);
-			core->AppendNull(null_row_ids);
+			const auto current = Core();
+			current->Append(batch);
+			current->AppendNull(null_row_ids);
 			AccountForMemory();
 			return;
 		}
-		const auto covered = uint64_t(last) + 1;
-		auto known = covered_rows.load();
-		while (known < covered && !covered_rows.compare_exchange_weak(known, covered)) {
-		}
+		CountRows(uint64_t(last) + 1);
 	} catch (...) {
 		Degrade("a change could not be taken over: " + HandledErrorText());
 	}
 }
 
-void LiveIndex::Delete(lm_diskann::Span<const lm_diskann::RowId> row_ids) noexcept {
-	if (state == IndexState::READY) {
-		core->Delete(row_ids);
+void LiveIndex::CountRows(uint64_t covered) noexcept {
+	auto known = covered_rows.load();
+	while (known < covered && !covered_rows.compare_exchange_weak(known, covered)) {
 	}
 }
 
+void LiveIndex::Delete(lm_diskann::Span<const lm_diskann::RowId> row_ids) noexcept {
+	std::shared_ptr<lm_diskann::AnnIndex> current;
+	{
+		lock_guard<mutex> guard(lock);
+		current = core;
+		if (is_healing) {
+			try {
+				deleted_rows.insert(deleted_rows.end(), row_ids.begin(), row_ids.end());
+			} catch (...) { // NOLINT: a deleted row that stays is dropped by the table's visibility check
+			}
+		}
+	}
+	if (current) {
+		current->Delete(row_ids);
+	}
+}
+
+uint64_t LiveIndex::MemoryBytes() const {
+	const auto current = Core();
+	return current ? current->Summary().delta_bytes : 0;
+}
+
+void LiveIndex::AccountForMemory() {
+	try {
+		memory.Resize(MemoryBytes());
+	} catch (const OutOfMemoryException &) { // NOLINT
+		// The rows are taken over already, and an index must not make a commit fail.
+	}
+}
+
+//===--------------------------------------------------------------------===//
+// Publishing
+//===--------------------------------------------------------------------===//
 void LiveIndex::ConfirmUntil(uint64_t iteration) {
 	// The header of a checkpoint is written under the iteration that follows the one seen while publishing. DuckDB
 	// counts when it begins to write, so a generation is known to be durable, itself or a later one, when a second
 	// header was begun after it (lifecycle trap 6).
+	const auto is_durable = [&](uint64_t published_at) { return published_at + 2 <= iteration; };
 	lm_diskann::Generation confirmed;
-	while (!unconfirmed.empty() && unconfirmed.front().second + 2 <= iteration) {
+	while (!unconfirmed.empty() && is_durable(unconfirmed.front().second)) {
 		confirmed = unconfirmed.front().first;
 		unconfirmed.erase(unconfirmed.begin());
 	}
 	if (confirmed != lm_diskann::Generation()) {
-		core->Confirm(confirmed);
+		Core()->Confirm(confirmed);
+	}
+	while (!retired.empty() && retired.front().iteration && is_durable(*retired.front().iteration)) {
+		retired.front().file->Remove();
+		retired.erase(retired.begin());
 	}
 }
 
 IndexStorageInfo LiveIndex::Publish(uint64_t iteration) noexcept {
+	lock_guard<mutex> publish_guard(publish_lock);
 	if (state == IndexState::UNCONFIGURED) {
 		// Nothing is known that could be written: the next open finds the same state.
 		IndexMarker unknown;
@@ -209,14 +279,18 @@ IndexStorageInfo LiveIndex::Publish(uint64_t iteration) noexcept {
 		return info;
 	}
 	try {
-		if (IsReady()) {
+		if (IsReady() || state == IndexState::CATCHING_UP) {
 			ConfirmUntil(iteration);
-			const auto published = core->Publish();
+			const auto current = Core();
+			const auto published = current->Publish();
 			if (!(published == marker.state)) {
 				unconfirmed.emplace_back(published.generation, iteration);
 			}
+			for (auto &entry : retired) {
+				entry.iteration = entry.iteration.value_or(iteration);
+			}
 			marker.state = published;
-			marker.covered_rows = core->CoveredRows();
+			marker.covered_rows = current->CoveredRows();
 			marker.iteration = iteration;
 			marker.is_valid = true;
 			marker.reason.clear();
@@ -231,16 +305,71 @@ IndexStorageInfo LiveIndex::Publish(uint64_t iteration) noexcept {
 	return WriteMarker(name, marker);
 }
 
-uint64_t LiveIndex::MemoryBytes() const {
-	return core ? core->Summary().delta_bytes : 0;
+//===--------------------------------------------------------------------===//
+// Healing
+//===--------------------------------------------------------------------===//
+unique_ptr<LiveIndex::Healing> LiveIndex::BeginHealing(const std::shared_ptr<LiveIndex> &index, bool is_demanded) {
+	auto &self = *index;
+	if (self.is_read_only || self.state == IndexState::UNCONFIGURED) {
+		return nullptr;
+	}
+	lock_guard<mutex> guard(self.lock);
+	if (self.is_healing || (!is_demanded && (self.reason.empty() || self.reason == self.tried_reason))) {
+		return nullptr;
+	}
+	auto healing = make_uniq<Healing>(index);
+	self.tried_reason = self.reason;
+	self.deleted_rows.clear();
+	self.is_healing = true;
+	return healing;
 }
 
-void LiveIndex::AccountForMemory() {
-	try {
-		memory.Resize(MemoryBytes());
-	} catch (const OutOfMemoryException &) { // NOLINT
-		// The rows are taken over already, and an index must not make a commit fail.
+LiveIndex::Healing::~Healing() {
+	lock_guard<mutex> guard(index->lock);
+	index->is_healing = false;
+	index->deleted_rows = {};
+}
+
+void LiveIndex::Healing::FinishCatchUp() {
+	{
+		lock_guard<mutex> guard(index->lock);
+		if (index->state != IndexState::CATCHING_UP) {
+			// It was found damaged meanwhile.
+			return;
+		}
+		index->reason.clear();
+		index->tried_reason.clear();
+		index->state = IndexState::READY;
 	}
+	index->AccountForMemory();
+}
+
+void LiveIndex::Healing::FinishRebuild(std::shared_ptr<lm_diskann::AnnIndex> core, std::shared_ptr<IndexFile> file,
+                                       uint64_t row_count_at_start) {
+	{
+		lock_guard<mutex> publish_guard(index->publish_lock);
+		if (index->file) {
+			index->retired.push_back({index->file, std::nullopt});
+		}
+		index->unconfirmed.clear();
+		index->marker = IndexMarker();
+		index->marker.configuration = *index->configuration;
+		index->marker.file_name = file ? file->FileName() : string();
+
+		lock_guard<mutex> guard(index->lock);
+		for (const auto &row_id : index->deleted_rows) {
+			if (uint64_t(row_id.value) < row_count_at_start) {
+				core->Delete(lm_diskann::Span<const lm_diskann::RowId>(&row_id, 1));
+			}
+		}
+		// The former core goes at the end of this function, outside the locks.
+		index->core.swap(core);
+		index->file.swap(file);
+		index->reason.clear();
+		index->tried_reason.clear();
+		index->state = IndexState::READY;
+	}
+	index->AccountForMemory();
 }
 
 } // namespace duckdb

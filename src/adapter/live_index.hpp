@@ -16,7 +16,7 @@
 namespace duckdb {
 
 //! Names as in the column "state" of lm_diskann_index_info().
-enum class IndexState : uint8_t { READY, NEEDS_REBUILD, UNCONFIGURED, READ_ONLY_DEGRADED };
+enum class IndexState : uint8_t { READY, CATCHING_UP, NEEDS_REBUILD, UNCONFIGURED, READ_ONLY_DEGRADED };
 const char *IndexStateName(IndexState state);
 
 //! Thread-safe. Holds no DuckDB object but the instance, which outlives every connection and so every holder.
@@ -35,13 +35,13 @@ public:
 	const std::optional<lm_diskann::IndexConfiguration> &Configuration() const {
 		return configuration;
 	}
-	//! Null when the file could not be opened.
-	const std::shared_ptr<lm_diskann::AnnIndex> &Core() const {
-		return core;
-	}
-	const std::shared_ptr<IndexFile> &File() const {
-		return file;
-	}
+	//! Null when the file could not be opened. A rebuild puts another in its place: keep what a query works with.
+	std::shared_ptr<lm_diskann::AnnIndex> Core() const;
+	//! Null for an index in RAM.
+	std::shared_ptr<IndexFile> File() const;
+	//! That file and those it replaced, as long as DuckDB's durable metadata may name them.
+	vector<std::shared_ptr<IndexFile>> Files() const;
+
 	//! True: queries may use it. Notices a core that became unhealthy.
 	bool IsReady();
 	IndexState State() const {
@@ -50,9 +50,9 @@ public:
 	string Reason() const;
 	//! From here on exact plans; the first call logs the warning.
 	void Degrade(const string &reason_p) noexcept;
-	//! The same for something found in its file, which the reason names.
-	void DegradeForFile(const string &problem);
-	//! Degrades when the table has rows that were never offered (lifecycle trap 3): `row_count` is the table's total.
+	//! The same for something found in the file of `found_in`, unless another core has taken its place.
+	void DegradeForFile(const lm_diskann::AnnIndex *found_in, const string &problem);
+	//! Notices rows of the table that were never offered (lifecycle trap 3): `row_count` is the table's total.
 	void RequireCoverage(uint64_t row_count);
 
 	//! The changes of the host. A degraded index only counts rows. Never throw; what goes wrong degrades the index.
@@ -64,31 +64,70 @@ public:
 	//! RAM beside the page cache.
 	uint64_t MemoryBytes() const;
 
+	//! The right to heal the index, held by one thread at a time (heal.hpp).
+	class Healing {
+	public:
+		explicit Healing(std::shared_ptr<LiveIndex> index_p) : index(std::move(index_p)) {
+		}
+		~Healing();
+		Healing(const Healing &) = delete;
+		Healing &operator=(const Healing &) = delete;
+
+		//! Ends CATCHING_UP: every row was offered. Under the table's append lock.
+		void FinishCatchUp();
+		//! Puts a rebuilt index into place. Rows from `row_count_at_start` on are as `core` has them; of those below
+		//! it, the deletes since the healing began are applied. Under the table's append lock.
+		void FinishRebuild(std::shared_ptr<lm_diskann::AnnIndex> core, std::shared_ptr<IndexFile> file,
+		                   uint64_t row_count_at_start);
+
+	private:
+		std::shared_ptr<LiveIndex> index;
+	};
+	//! Null when there is nothing to heal, when the present reason was tried before, or while another thread is at it.
+	//! `is_demanded`: a ready index, too, and a reason that was tried.
+	static unique_ptr<Healing> BeginHealing(const std::shared_ptr<LiveIndex> &index, bool is_demanded);
+
 private:
 	LiveIndex(AttachedDatabase &db, string name_p);
 	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info);
 	void ConfirmUntil(uint64_t iteration);
 	void AccountForMemory();
+	void Leave(IndexState next, const string &reason_p, const char *consequence) noexcept;
 	void SetDegradedState() noexcept;
+	void CountRows(uint64_t covered) noexcept;
 
 	DatabaseInstance &instance;
 	const string name;
 	const bool is_read_only;
 	std::optional<lm_diskann::IndexConfiguration> configuration;
-	std::shared_ptr<lm_diskann::AnnIndex> core;
-	std::shared_ptr<IndexFile> file;
 	MemoryShare memory;
 
 	atomic<IndexState> state {IndexState::READY};
 	//! Rows offered while the core is absent or degraded.
 	atomic<uint64_t> covered_rows {0};
-	mutable mutex lock;
-	//! Guarded by `lock`.
-	string reason;
-	//! What DuckDB holds or is about to hold. Only the host's checkpoint and commit touch it, one at a time.
+
+	//! Held while a publish writes and while a rebuilt core is put into place. Comes before `lock`.
+	mutable mutex publish_lock;
+	//! What DuckDB holds or is about to hold. Guarded by `publish_lock`, as the next two.
 	IndexMarker marker;
 	//! Generations published in a checkpoint and not confirmed yet, with the iteration they were published at.
 	vector<std::pair<lm_diskann::Generation, uint64_t>> unconfirmed;
+	//! Files that a rebuild replaced: DuckDB's durable metadata may name them until a checkpoint after `iteration`.
+	struct RetiredFile {
+		std::shared_ptr<IndexFile> file;
+		std::optional<uint64_t> iteration;
+	};
+	vector<RetiredFile> retired;
+
+	mutable mutex lock;
+	//! Guarded by `lock`, like the rest.
+	std::shared_ptr<lm_diskann::AnnIndex> core;
+	std::shared_ptr<IndexFile> file;
+	string reason;
+	string tried_reason;
+	bool is_healing = false;
+	//! Rows deleted while the index is healed.
+	vector<lm_diskann::RowId> deleted_rows;
 };
 
 } // namespace duckdb

@@ -81,8 +81,8 @@ void LmDiskannIndex::Delete(IndexLock &, DataChunk &entries, Vector &row_ids) no
 
 void LmDiskannIndex::CommitDrop(IndexLock &) {
 	// The drop is not durable yet: the file goes when the transaction's commit is (lifecycle trap 11).
-	if (live->File()) {
-		InstanceState::Get(db.GetDatabase())->AddDrop(live->File());
+	for (auto &file : live->Files()) {
+		InstanceState::Get(db.GetDatabase())->AddDrop(std::move(file));
 	}
 }
 
@@ -127,6 +127,14 @@ void LmDiskannIndex::VerifyBuffers(IndexLock &) {
 
 string LmDiskannIndex::GetConstraintViolationMessage(VerifyExistenceType, idx_t, DataChunk &) {
 	throw InternalException("LM_DISKANN: this index is no constraint");
+}
+
+IndexedColumn TableIndex::Column(const DataTable &table) const {
+	IndexedColumn column;
+	column.type = {live->Configuration()->element_type, live->Configuration()->dims};
+	column.logical_type = table.Columns()[storage_column].Type();
+	column.storage_column = storage_column;
+	return column;
 }
 
 vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table) {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "adapter/live_index.hpp"
-#include "adapter/vector_rows.hpp"
+#include "adapter/row_scan.hpp"
 
 #include "duckdb/execution/index/bound_index.hpp"
 #include "duckdb/execution/index/index_type.hpp"
@@ -67,8 +67,11 @@ private:
 //! The LM_DISKANN indexes of a table, bound first where they are not. Call with a context in a transaction and without
 //! DuckDB's index lock, never from a callback of an index.
 struct TableIndex {
+	//! The indexed column; the index has a configuration.
+	IndexedColumn Column(const DataTable &table) const;
+
 	std::shared_ptr<LiveIndex> live;
-	column_t storage_column;
+	column_t storage_column = 0;
 };
 vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table);
 

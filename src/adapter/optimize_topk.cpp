@@ -1,6 +1,8 @@
 #include "adapter/optimize_topk.hpp"
 
 #include "adapter/distance_match.hpp"
+#include "adapter/garbage.hpp"
+#include "adapter/heal.hpp"
 #include "adapter/index_scan.hpp"
 #include "adapter/lm_diskann_index.hpp"
 #include "adapter/settings.hpp"
@@ -14,6 +16,7 @@
 #include "duckdb/optimizer/optimizer_extension.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/operator/logical_explain.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/planner/operator/logical_limit.hpp"
 #include "duckdb/planner/operator/logical_order.hpp"
@@ -101,7 +104,8 @@ bool IsPlainTableScan(const LogicalGet &get) {
 }
 
 //! The ready index on the matched column with the matched metric, or null.
-std::shared_ptr<LiveIndex> FindIndex(ClientContext &context, const LogicalGet &get, const DistanceMatch &match) {
+std::shared_ptr<LiveIndex> FindIndex(ClientContext &context, const LogicalGet &get, const DistanceMatch &match,
+                                     bool may_heal) {
 	const auto &column_ids = get.GetColumnIds();
 	if (match.column.table_index != get.table_index || match.column.column_index >= column_ids.size()) {
 		return nullptr;
@@ -117,9 +121,16 @@ std::shared_ptr<LiveIndex> FindIndex(ClientContext &context, const LogicalGet &g
 	}
 	auto &storage = table.GetStorage();
 	for (auto &index : GetTableIndexes(context, storage)) {
+		const auto &configuration = index.live->Configuration();
+		if (index.storage_column != definition.StorageOid() || !configuration ||
+		    configuration->metric != match.metric) {
+			continue;
+		}
 		index.live->RequireCoverage(storage.GetTotalRows());
-		if (index.storage_column == definition.StorageOid() && index.live->IsReady() &&
-		    index.live->Configuration()->metric == match.metric) {
+		if (!index.live->IsReady() && may_heal) {
+			HealForQuery(context, storage, index);
+		}
+		if (index.live->IsReady()) {
 			return index.live;
 		}
 	}
@@ -140,7 +151,7 @@ void RewriteScan(ClientContext &context, LogicalGet &get, std::shared_ptr<LiveIn
 	get.bind_data = std::move(bind_data);
 }
 
-void TryRewrite(ClientContext &context, LogicalOperator &op) {
+void TryRewrite(ClientContext &context, LogicalOperator &op, bool may_heal) {
 	if (op.type != LogicalOperatorType::LOGICAL_LIMIT) {
 		return;
 	}
@@ -158,17 +169,23 @@ void TryRewrite(ClientContext &context, LogicalOperator &op) {
 	if (!match) {
 		return;
 	}
-	auto index = FindIndex(context, *get, *match);
+	auto index = FindIndex(context, *get, *match, may_heal);
 	if (index) {
 		RewriteScan(context, *get, std::move(index), *match->query, row_count);
 	}
 }
 
-void Visit(ClientContext &context, LogicalOperator &op) {
-	TryRewrite(context, op);
+void Visit(ClientContext &context, LogicalOperator &op, bool may_heal) {
+	TryRewrite(context, op, may_heal);
 	for (auto &child : op.children) {
-		Visit(context, *child);
+		Visit(context, *child, may_heal);
 	}
+}
+
+//! EXPLAIN without ANALYZE only looks: it shall not take the time of a rebuild.
+bool IsOnlyExplained(const LogicalOperator &plan) {
+	return plan.type == LogicalOperatorType::LOGICAL_EXPLAIN &&
+	       plan.Cast<LogicalExplain>().explain_type == ExplainType::EXPLAIN_STANDARD;
 }
 
 //! Cheap pre-test for the many statements that have neither.
@@ -186,6 +203,9 @@ bool Contains(const LogicalOperator &op, LogicalOperatorType type) {
 
 void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &plan) {
 	auto &context = input.context;
+	auto &instance = DatabaseInstance::GetDatabase(context);
+	// Every statement passes here, with no lock held: the first after ATTACH cleans up.
+	CollectGarbage(instance);
 	if (!Contains(*plan, LogicalOperatorType::LOGICAL_LIMIT) || !IsIndexScanEnabled(context)) {
 		return;
 	}
@@ -194,8 +214,8 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 	    !input.optimizer.OptimizerDisabled(OptimizerType::CTE_INLINING)) {
 		plan = CTEInlining(input.optimizer).Optimize(std::move(plan));
 	}
-	InstanceState::Get(DatabaseInstance::GetDatabase(context))->BeforeQuery();
-	Visit(context, *plan);
+	InstanceState::Get(instance)->BeforeQuery();
+	Visit(context, *plan, !IsOnlyExplained(*plan));
 }
 
 } // namespace

@@ -19,6 +19,7 @@ constexpr const char *BUILD_MEMORY = "lm_diskann_build_memory";
 constexpr const char *SEARCH_LIST_SIZE = "lm_diskann_l_search";
 constexpr const char *BEAM_WIDTH = "lm_diskann_beam_width";
 constexpr const char *ENABLE_INDEX_SCAN = "lm_diskann_enable_index_scan";
+constexpr const char *AUTO_REBUILD = "lm_diskann_auto_rebuild";
 
 constexpr const char *BUILD_MEMORY_DEFAULT = "50%";
 constexpr int64_t BEAM_WIDTH_DEFAULT = 4, BEAM_WIDTH_MAX = 64;
@@ -81,6 +82,11 @@ Value Read(ClientContext &context, const char *setting) {
 	return value;
 }
 
+bool ReadSwitch(ClientContext &context, const char *setting) {
+	const auto value = Read(context, setting);
+	return value.IsNull() || value.GetValue<bool>();
+}
+
 } // namespace
 
 void RegisterSettings(DatabaseInstance &instance) {
@@ -98,6 +104,9 @@ void RegisterSettings(DatabaseInstance &instance) {
 	                          LogicalType::BIGINT, Value::BIGINT(BEAM_WIDTH_DEFAULT), SetBeamWidth);
 	config.AddExtensionOption(ENABLE_INDEX_SCAN, "false: plan as if no LM_DISKANN index existed", LogicalType::BOOLEAN,
 	                          Value::BOOLEAN(true));
+	config.AddExtensionOption(AUTO_REBUILD,
+	                          "false: never heal a damaged LM_DISKANN index; queries then run exact plans",
+	                          LogicalType::BOOLEAN, Value::BOOLEAN(true));
 }
 
 uint64_t BuildMemoryBudget(ClientContext &context) {
@@ -122,8 +131,11 @@ uint32_t BeamWidth(ClientContext &context) {
 }
 
 bool IsIndexScanEnabled(ClientContext &context) {
-	const auto value = Read(context, ENABLE_INDEX_SCAN);
-	return value.IsNull() || value.GetValue<bool>();
+	return ReadSwitch(context, ENABLE_INDEX_SCAN);
+}
+
+bool IsAutoRebuildEnabled(ClientContext &context) {
+	return ReadSwitch(context, AUTO_REBUILD);
 }
 
 } // namespace duckdb

@@ -18,6 +18,8 @@ uint64_t BuildMemoryBudget(ClientContext &context);
 std::optional<uint32_t> SessionSearchListSize(ClientContext &context);
 //! Blocks read at once per hop.
 uint32_t BeamWidth(ClientContext &context);
+//! False: a damaged index stays as it is.
+bool IsAutoRebuildEnabled(ClientContext &context);
 //! False: plan as if no index of this type existed.
 bool IsIndexScanEnabled(ClientContext &context);
 

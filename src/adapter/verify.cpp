@@ -6,8 +6,6 @@
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
 #include "duckdb/storage/table/append_state.hpp"
-#include "duckdb/storage/table/scan_state.hpp"
-#include "duckdb/transaction/duck_transaction.hpp"
 
 #include <algorithm>
 
@@ -24,35 +22,19 @@ bool IsIndexable(lm_diskann::Metric metric, const lm_diskann::VectorBatch &batch
 }
 
 //! Committed rows this transaction sees whose vector belongs into the index, ascending.
-std::vector<int64_t> CollectTableRows(ClientContext &context, DataTable &storage, const TableIndex &index,
-                                      const LogicalType &column_type) {
+std::vector<int64_t> CollectTableRows(ClientContext &context, DataTable &storage, const TableIndex &index) {
 	const auto &configuration = *index.live->Configuration();
-	VectorRows vectors({configuration.element_type, configuration.dims});
-	auto &transaction = DuckTransaction::Get(context, storage.db);
-	TableScanState scan;
-	storage.InitializeScan(context, transaction, scan,
-	                       {StorageIndex(index.storage_column), StorageIndex(COLUMN_IDENTIFIER_ROW_ID)});
-	DataChunk chunk;
-	chunk.Initialize(Allocator::Get(context), {column_type, LogicalType::ROW_TYPE});
 	std::vector<int64_t> row_ids;
-	while (true) {
-		if (context.interrupted) {
-			throw InterruptException();
-		}
-		chunk.Reset();
-		storage.Scan(transaction, chunk, scan);
-		if (chunk.size() == 0) {
-			return row_ids;
-		}
-		vectors.Read(chunk.data[0], chunk.data[1], chunk.size());
-		const auto &batch = vectors.Batch();
-		for (idx_t row = 0; row < batch.count; row++) {
-			const auto row_id = batch.row_ids[row].value;
-			if (row_id < MAX_ROW_ID && IsIndexable(configuration.metric, batch, row, configuration.dims)) {
-				row_ids.push_back(row_id);
-			}
-		}
-	}
+	ScanRows(context, storage, index.Column(storage), RowScanKind::VISIBLE, 0, storage.GetTotalRows(),
+	         [&](const VectorRows &rows) {
+		         const auto &batch = rows.Batch();
+		         for (idx_t row = 0; row < batch.count; row++) {
+			         if (IsIndexable(configuration.metric, batch, row, configuration.dims)) {
+				         row_ids.push_back(batch.row_ids[row].value);
+			         }
+		         }
+	         });
+	return row_ids;
 }
 
 void Report(const std::vector<int64_t> &row_ids, const string &problem, vector<string> &violations) {
@@ -73,12 +55,13 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 	}
 	vector<string> violations;
 	std::vector<int64_t> indexed;
+	const auto core = live.Core();
 	WithDuckDBErrors(live.Name(), [&] {
-		for (auto &violation : live.Core()->Verify()) {
+		for (auto &violation : core->Verify()) {
 			violations.push_back(std::move(violation));
 		}
 		if (violations.empty()) {
-			for (const auto row_id : live.Core()->CollectRowIds()) {
+			for (const auto row_id : core->CollectRowIds()) {
 				indexed.push_back(row_id.value);
 			}
 		}
@@ -87,7 +70,7 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		return violations;
 	}
 	auto &storage = table.GetStorage();
-	const auto in_table = CollectTableRows(context, storage, index, storage.GetTypes()[index.storage_column]);
+	const auto in_table = CollectTableRows(context, storage, index);
 	std::vector<int64_t> missing;
 	std::set_difference(in_table.begin(), in_table.end(), indexed.begin(), indexed.end(), std::back_inserter(missing));
 	Report(missing, "of the table is not in the index", violations);

@@ -97,7 +97,8 @@ TEST(Host, BuildMemoryIsAHardBudget) {
 
 TEST(Host, CreateIndexKeepsRowsCommittedMeanwhile) {
 	Host host;
-	Connection creator(*host.database);
+	auto connected = std::make_unique<Connection>(*host.database);
+	auto &creator = *connected;
 	Execute(creator, "CREATE TABLE t AS " + RandomRows(0, 5000));
 	std::atomic<bool> is_done {false};
 	std::thread writer([&] {
@@ -112,6 +113,7 @@ TEST(Host, CreateIndexKeepsRowsCommittedMeanwhile) {
 	writer.join();
 	EXPECT_EQ(Execute(creator, "SELECT state FROM lm_diskann_index_info()"), "ready");
 	EXPECT_EQ(Execute(creator, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
+	connected.reset();
 	host.Open();
 	Connection reopened(*host.database);
 	EXPECT_EQ(Execute(reopened, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");

@@ -1,0 +1,138 @@
+#include "adapter/table_build.hpp"
+
+#include "adapter/accounted_memory_file.hpp"
+#include "adapter/errors.hpp"
+#include "adapter/settings.hpp"
+
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/logging/log_manager.hpp"
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/append_state.hpp"
+
+namespace duckdb {
+
+BuildMemory::BuildMemory(ClientContext &context, string index_name_p)
+    : index_name(std::move(index_name_p)), budget_bytes(BuildMemoryBudget(context)),
+      share(InstanceState::Get(DatabaseInstance::GetDatabase(context))->Account()) {
+}
+
+void BuildMemory::Reserve(uint64_t bytes) {
+	lock_guard<mutex> guard(lock);
+	if (granted_bytes + bytes > budget_bytes) {
+		throw OutOfMemoryException("%sbuilding it needs at least %s of memory, but lm_diskann_build_memory allows %s; "
+		                           "raise it, or choose a smaller R or codes",
+		                           IndexMessagePrefix(index_name),
+		                           StringUtil::BytesToHumanReadableString(granted_bytes + bytes),
+		                           StringUtil::BytesToHumanReadableString(budget_bytes));
+	}
+	share.Resize(granted_bytes + bytes);
+	granted_bytes += bytes;
+}
+
+void BuildMemory::ReleaseAll() {
+	lock_guard<mutex> guard(lock);
+	share.Resize(0);
+	granted_bytes = 0;
+}
+
+TableBuild::TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
+                       const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p)
+    : table(table_p), index_name(std::move(index_name_p)), configuration(configuration_p), column(std::move(column_p)),
+      memory(context, index_name) {
+	builder = WithDuckDBErrors(index_name, [&] {
+		return make_uniq<lm_diskann::IndexBuilder>(configuration, [this](uint64_t bytes) { memory.Reserve(bytes); });
+	});
+	// Under the lock no append is under way, so what lies below this row count can no longer be taken back and its ids
+	// given to other rows.
+	TableAppendState append_lock;
+	table.AppendLock(append_lock);
+	row_count_at_start = table.GetTotalRows();
+}
+
+TableBuild::~TableBuild() {
+	builder.reset();
+	if (file && !is_kept) {
+		file->Remove();
+	}
+}
+
+void TableBuild::Add(const VectorRows &rows, RowBitmap &thread_rows) {
+	WithDuckDBErrors(index_name, [&] {
+		builder->Add(rows.Batch());
+		builder->AddNull(rows.NullRowIds());
+	});
+	for (const auto row_id : lm_diskann::Span<const lm_diskann::RowId>(rows.Batch().row_ids, rows.Batch().count)) {
+		thread_rows.Add(row_id.value);
+	}
+	for (const auto row_id : rows.NullRowIds()) {
+		thread_rows.Add(row_id.value);
+	}
+}
+
+void TableBuild::Merge(const RowBitmap &thread_rows) {
+	lock_guard<mutex> guard(lock);
+	seen_rows.Merge(thread_rows);
+}
+
+void TableBuild::Start() {
+	const auto uuid = GenerateUuid();
+	unique_ptr<lm_diskann::File> bytes;
+	if (HasIndexFiles(table.db)) {
+		file = IndexFile::Make(table.db, uuid);
+		bytes = file->CreateTemporary();
+	} else {
+		bytes = make_uniq<AccountedMemoryFile>(InstanceState::Get(table.db.GetDatabase())->Account());
+	}
+	WithDuckDBErrors(index_name, [&] { builder->Start(std::move(bytes), uuid); });
+}
+
+lm_diskann::WorkState TableBuild::Work() {
+	return WithDuckDBErrors(index_name, [&] { return builder->Work(); });
+}
+
+double TableBuild::Progress() const {
+	return builder ? builder->Progress() : 1;
+}
+
+std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context) {
+	const auto unindexable_count = builder->UnindexableCount();
+	auto core = WithDuckDBErrors(index_name, [&] {
+		auto built = builder->Finish(InstanceState::Get(table.db.GetDatabase())->Cache());
+		if (file) {
+			// The bulk of the bytes is made durable before any lock is taken; a later publish adds what came since.
+			built->Publish();
+		}
+		return built;
+	});
+	builder.reset();
+	memory.ReleaseAll();
+	if (file) {
+		file->MoveIntoPlace();
+	}
+	if (unindexable_count > 0) {
+		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index_name) + std::to_string(unindexable_count) +
+		                             " vectors are not in the index: they hold NaN or infinity, or are zero under "
+		                             "cosine");
+	}
+	return core;
+}
+
+void TableBuild::CatchUp(ClientContext &context, lm_diskann::AnnIndex &core) {
+	const auto offer = [&](const VectorRows &rows) {
+		core.Append(rows.Batch());
+		core.AppendNull(rows.NullRowIds());
+	};
+	WithDuckDBErrors(index_name, [&] {
+		// Rows appended since the scan began, committed or not: visibility is decided by the table.
+		const auto row_count = table.GetTotalRows();
+		ScanRows(context, table, column, RowScanKind::PHYSICAL, row_count_at_start, row_count, offer);
+		const auto missed = FindMissedRows(context, table, 0, row_count_at_start, seen_rows);
+		FetchRows(context, table, column, missed, offer);
+		core.SetCoveredRows(row_count);
+	});
+}
+
+} // namespace duckdb

@@ -1,0 +1,85 @@
+// Building an index over a table that others change meanwhile: what CREATE INDEX and a rebuild share.
+//
+// In order: note how many rows there are; scan them (COMMITTED) into the builder; build, with any number of threads;
+// publish and move the file into place; then, under the table's append lock, offer what the scan may have missed
+// (lifecycle trap 9) and hand the index over before the lock goes.
+#pragma once
+
+#include "adapter/instance_state.hpp"
+#include "adapter/row_scan.hpp"
+
+#include "index/ann_index.hpp"
+
+namespace duckdb {
+
+//! The hard budget of one build: what is granted is also reserved in DuckDB, and given back at the end. Thread-safe.
+class BuildMemory {
+public:
+	BuildMemory(ClientContext &context, string index_name_p);
+
+	//! Throws OutOfMemoryException beyond the budget, or when DuckDB cannot make room.
+	void Reserve(uint64_t bytes);
+	void ReleaseAll();
+
+private:
+	const string index_name;
+	const uint64_t budget_bytes;
+	mutex lock;
+	uint64_t granted_bytes = 0;
+	MemoryShare share;
+};
+
+//! Errors of the core arrive as DuckDB's.
+class TableBuild {
+public:
+	TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
+	           const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p);
+	//! Removes the file unless Keep was called.
+	~TableBuild();
+
+	//! Scanned rows. Thread-safe; `seen_rows` belongs to the thread and is merged at its end.
+	void Add(const VectorRows &rows, RowBitmap &thread_rows);
+	void Merge(const RowBitmap &thread_rows);
+
+	//! Ends adding and creates the file, under its temporary name.
+	void Start();
+	//! See IndexBuilder.
+	lm_diskann::WorkState Work();
+	double Progress() const;
+	//! After the work: the index, durable so far and under the file's final name. Logs how many vectors it leaves out.
+	std::shared_ptr<lm_diskann::AnnIndex> Finish(ClientContext &context);
+	//! The caller holds the table's append lock, and does so until the index receives changes.
+	void CatchUp(ClientContext &context, lm_diskann::AnnIndex &core);
+	//! The index was handed over, and its file with it.
+	void Keep() {
+		is_kept = true;
+	}
+
+	const string &IndexName() const {
+		return index_name;
+	}
+	//! Null before Start and for an index in RAM.
+	const std::shared_ptr<IndexFile> &File() const {
+		return file;
+	}
+	//! Rows that the scan has to cover: none of them can be taken back, and its id given to another row.
+	idx_t RowCountAtStart() const {
+		return row_count_at_start;
+	}
+
+private:
+	DataTable &table;
+	const string index_name;
+	const lm_diskann::IndexConfiguration configuration;
+	const IndexedColumn column;
+	//! Declared before the builder, which gives back what it reserved when it goes.
+	BuildMemory memory;
+	unique_ptr<lm_diskann::IndexBuilder> builder;
+	std::shared_ptr<IndexFile> file;
+	bool is_kept = false;
+	idx_t row_count_at_start = 0;
+	mutex lock;
+	RowBitmap seen_rows;
+};
+
+} // namespace duckdb

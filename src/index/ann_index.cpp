@@ -25,20 +25,6 @@ std::vector<NodeId> ReadEntries(ConstByteSpan bytes) {
 	return entries;
 }
 
-StoredRoots ReadRoots(ConstByteSpan bytes) {
-	StoredRoots roots = {};
-	if (bytes.size() != sizeof(roots)) {
-		throw CorruptionError("the roots have " + std::to_string(bytes.size()) + " bytes, " +
-		                      std::to_string(sizeof(roots)) + " were expected");
-	}
-	std::memcpy(&roots, bytes.data(), sizeof(roots));
-	if (roots.version != ROOTS_VERSION) {
-		throw CorruptionError("the roots have version " + std::to_string(roots.version) + ", " +
-		                      std::to_string(ROOTS_VERSION) + " was expected");
-	}
-	return roots;
-}
-
 //! Replaces a stored byte string of the generation that is being made.
 void ReplaceBlob(PageFile &file, BlobRef &blob, const std::vector<uint8_t> &bytes) {
 	if (blob.size_bytes > 0) {
@@ -60,6 +46,20 @@ bool IsIndexable(Metric metric, const float *vector, size_t dims) {
 
 bool IsIndexable(Metric metric, const int8_t *vector, size_t dims) {
 	return metric != Metric::COSINE || !IsAllZero(vector, dims);
+}
+
+StoredRoots ReadRoots(ConstByteSpan bytes) {
+	StoredRoots roots = {};
+	if (bytes.size() != sizeof(roots)) {
+		throw CorruptionError("the roots have " + std::to_string(bytes.size()) + " bytes, " +
+		                      std::to_string(sizeof(roots)) + " were expected");
+	}
+	std::memcpy(&roots, bytes.data(), sizeof(roots));
+	if (roots.version != ROOTS_VERSION) {
+		throw CorruptionError("the roots have version " + std::to_string(roots.version) + ", " +
+		                      std::to_string(ROOTS_VERSION) + " was expected");
+	}
+	return roots;
 }
 
 RadixPageSpace RowMapSpace(PageFile &file) {
@@ -101,9 +101,14 @@ AnnIndex::Impl::~Impl() {
 	cache->Detach(graph.file_key);
 }
 
-bool AnnIndex::Impl::IsInGraph(RowId row_id) const {
-	return uint64_t(row_id.value) < stored.graph_row_end &&
-	       RadixMap(RowMapSpace(*file), stored.row_map).Find(uint64_t(row_id.value)).has_value();
+std::vector<bool> AnnIndex::Impl::FindInGraph(Span<const RowId> row_ids) const {
+	const RadixMap row_map(RowMapSpace(*file), stored.row_map);
+	std::vector<bool> found(row_ids.size());
+	for (size_t i = 0; i < row_ids.size(); i++) {
+		const auto key = uint64_t(row_ids[i].value);
+		found[i] = key < stored.graph_row_end && row_map.Find(key).has_value();
+	}
+	return found;
 }
 
 void AnnIndex::Impl::Hide(RowId row_id) {
@@ -195,11 +200,12 @@ IndexSummary AnnIndex::Summary() const {
 
 void AnnIndex::Append(const VectorBatch &batch) {
 	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
+	const std::vector<bool> is_in_graph = impl->FindInGraph(Span<const RowId>(batch.row_ids, batch.count));
 	const uint32_t dims = impl->configuration.dims;
 	const Metric metric = impl->configuration.metric;
 	for (size_t i = 0; i < batch.count; i++) {
 		const RowId row_id = batch.row_ids[i];
-		if (impl->IsInGraph(row_id)) {
+		if (is_in_graph[i]) {
 			impl->is_tombstones_changed |= impl->tombstones.Insert(row_id);
 		}
 		const void *vector = batch.floats ? static_cast<const void *>(batch.floats + i * dims) : batch.bytes + i * dims;
@@ -221,8 +227,10 @@ void AnnIndex::Append(const VectorBatch &batch) {
 
 void AnnIndex::AppendNull(Span<const RowId> row_ids) {
 	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
-	for (const RowId row_id : row_ids) {
-		if (impl->IsInGraph(row_id)) {
+	const std::vector<bool> is_in_graph = impl->FindInGraph(row_ids);
+	for (size_t i = 0; i < row_ids.size(); i++) {
+		const RowId row_id = row_ids[i];
+		if (is_in_graph[i]) {
 			impl->is_tombstones_changed |= impl->tombstones.Insert(row_id);
 		}
 		impl->is_delta_changed |= impl->delta.Erase(row_id);
@@ -311,57 +319,6 @@ std::vector<RowId> AnnIndex::CollectRowIds() {
 	impl->delta.ForEach([&](RowId row_id, const uint8_t *) { row_ids.push_back(row_id); });
 	std::sort(row_ids.begin(), row_ids.end());
 	return row_ids;
-}
-
-std::vector<std::string> AnnIndex::Verify() {
-	constexpr size_t VIOLATION_MAX = 1000;
-	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
-	std::vector<std::string> violations = impl->file->Verify();
-	const RadixMap row_map(RowMapSpace(*impl->file), impl->stored.row_map);
-	RowSet graph_rows;
-	const auto report = [&](const std::string &violation) {
-		if (violations.size() < VIOLATION_MAX) {
-			violations.push_back(violation);
-		}
-	};
-	const auto check_row = [&](NodeId node, RowId row_id) {
-		const std::string name = "node " + std::to_string(node.value) + " of row " + std::to_string(row_id.value);
-		if (row_id.value < 0 || uint64_t(row_id.value) >= impl->stored.graph_row_end) {
-			report(name + " is beyond the rows of the graph");
-			return;
-		}
-		if (!graph_rows.Insert(row_id)) {
-			report(name + " shares its row with another node");
-		}
-		if (row_map.Find(uint64_t(row_id.value)) != std::optional<uint64_t>(node.value)) {
-			report(name + " is not what the row map names");
-		}
-		if (impl->delta.Contains(row_id) && !impl->tombstones.Contains(row_id)) {
-			report(name + " is in the delta too");
-		}
-	};
-	try {
-		for (const std::string &violation : VerifyGraph(impl->graph, *impl->file, VIOLATION_MAX, check_row)) {
-			report(violation);
-		}
-		uint64_t mapped_count = 0;
-		row_map.ForEach([&](uint64_t, uint64_t) { mapped_count++; });
-		if (mapped_count != impl->graph.node_count) {
-			report("the row map holds " + std::to_string(mapped_count) + " rows of " +
-			       std::to_string(impl->graph.node_count));
-		}
-	} catch (const CorruptionError &error) {
-		report(error.what());
-	}
-	impl->delta.ForEach([&](RowId row_id, const uint8_t *vector) {
-		const bool is_sound =
-		    impl->configuration.element_type == ElementType::INT8 ||
-		    IsIndexable(impl->configuration.metric, reinterpret_cast<const float *>(vector), impl->configuration.dims);
-		if (!is_sound || uint64_t(row_id.value) >= impl->stored.covered_rows) {
-			report("row " + std::to_string(row_id.value) + " of the delta is not indexable or not covered");
-		}
-	});
-	return violations;
 }
 
 } // namespace lm_diskann

@@ -68,7 +68,7 @@ public:
 
 	//! The next rows by ascending distance (graph and delta merged), at most `count`, none twice. A later call may
 	//! return a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything
-	//! that can be reached was returned. Throws CorruptionError, FileError.
+	//! that can be reached was returned. Throws CorruptionError, FileError; then the cursor is of no further use.
 	std::vector<Neighbor> Next(size_t count);
 	SearchCounters Counters() const;
 
@@ -124,10 +124,10 @@ public:
 	IndexCounters &Counters() const;
 
 	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and
-	//! kept out, and hide any former vector of the row. Advances covered rows. Throws only std::bad_alloc, before any
-	//! change.
+	//! kept out, and hide any former vector of the row. Advances covered rows. Looks the rows up in the file first:
+	//! FileError and CorruptionError come before any change. After std::bad_alloc the first rows may be in.
 	void Append(const VectorBatch &batch);
-	//! Rows with NULL vectors: nothing but counting, hiding and covered rows.
+	//! Rows with NULL vectors: nothing but counting, hiding and covered rows. Errors as Append.
 	void AppendNull(Span<const RowId> row_ids);
 	//! Unknown ids are ignored. Never throws: on an internal failure the index becomes unhealthy.
 	void Delete(Span<const RowId> row_ids) noexcept;
@@ -149,13 +149,15 @@ public:
 	void Confirm(Generation generation);
 	bool HasUnpublishedChanges() const;
 
-	//! Every violation found in file, graph, maps, delta and tombstones; empty when sound.
+	//! Every violation found in file, graph, maps, delta, tombstones and the rows without a vector; empty when sound.
+	//! Throws FileError.
 	std::vector<std::string> Verify();
 	//! Row ids in the index (graph without tombstones, and delta), ascending. Reads every node block.
 	std::vector<RowId> CollectRowIds();
 
 private:
 	friend class IndexBuilder;
+	friend class IndexVerifier;
 	friend class SearchCursor;
 	struct Impl;
 	explicit AnnIndex(std::unique_ptr<Impl> impl_p);

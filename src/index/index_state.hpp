@@ -29,6 +29,8 @@ static_assert(sizeof(StoredRoots) <= ROOTS_SIZE_MAX);
 
 static constexpr uint32_t ROOTS_VERSION = 1;
 
+//! Throws CorruptionError.
+StoredRoots ReadRoots(ConstByteSpan bytes);
 //! The pages of the row map: addresses are page ids. `file` outlives it.
 RadixPageSpace RowMapSpace(PageFile &file);
 
@@ -38,7 +40,8 @@ struct AnnIndex::Impl {
 	     std::shared_ptr<PageCache> cache_p);
 	~Impl();
 
-	bool IsInGraph(RowId row_id) const;
+	//! Which of the rows the graph holds, hidden or not. Reads the row map: throws FileError, CorruptionError.
+	std::vector<bool> FindInGraph(Span<const RowId> row_ids) const;
 	//! Hides whatever is known of the row; state_mutex is held.
 	void Hide(RowId row_id);
 	void Cover(RowId row_id) {

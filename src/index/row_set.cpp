@@ -71,6 +71,17 @@ uint64_t RowSet::Count() const {
 	return count;
 }
 
+void RowSet::ForEach(const std::function<void(RowId)> &visit) const {
+	for (const auto &[high, rows] : bitmap->parts) {
+		// A copy, because an exception must not pass through CRoaring's own iteration.
+		std::vector<uint32_t> lows(roaring_bitmap_get_cardinality(rows.get()));
+		roaring_bitmap_to_uint32_array(rows.get(), lows.data());
+		for (const uint32_t low : lows) {
+			visit(RowId(int64_t(uint64_t(high) << 32 | low)));
+		}
+	}
+}
+
 uint64_t RowSet::MemoryBytes() const {
 	uint64_t bytes = 0;
 	for (const auto &part : bitmap->parts) {

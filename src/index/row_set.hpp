@@ -2,6 +2,7 @@
 
 #include "base/types.hpp"
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,6 +22,8 @@ public:
 	bool Erase(RowId row_id);
 	bool Contains(RowId row_id) const;
 	uint64_t Count() const;
+	//! Ascending. Cost: a copy of the ids of each 2^32 rows.
+	void ForEach(const std::function<void(RowId)> &visit) const;
 	uint64_t MemoryBytes() const;
 
 	std::vector<uint8_t> Serialize() const;

@@ -121,9 +121,11 @@ public:
 	//! The host has durably named `generation` or a later one: what only earlier ones reach is free (law 4).
 	void Confirm(Generation generation);
 
-	//! Every violation of the format in the open generation: each reachable page's checksum and identity, no slot
-	//! reachable twice, none both free and reachable. Empty when sound. Never throws for what it finds.
-	std::vector<std::string> Verify() const;
+	//! Every violation of the format in the generation opened or last published: each reachable page's checksum and
+	//! identity, and every slot has exactly one owner (meta page, free list, page map, page, blob) or is free: none is
+	//! lost, none shared. `blobs` are all that the owner's Roots() lead to. Empty when sound. Never throws for what it
+	//! finds; FileError when the file cannot be read.
+	std::vector<std::string> Verify(Span<const BlobRef> blobs = {}) const;
 
 private:
 	PageFile(std::unique_ptr<File> file_p, uint32_t page_size_p, const Uuid &uuid_p);

@@ -1,8 +1,9 @@
-// Verify: every slot of the open generation is either free or sound, and has exactly one owner.
+// Verify: every slot of the open generation has exactly one owner and holds what that owner expects.
 //
-// Each slot below the generation's slot count gets one owner: the meta page, the free list, the page map's pages, the
-// mapped pages, or nobody (free). What is left belongs to the owner's blobs, which only its roots know, so such a slot
-// must hold a sound blob page.
+// The owners of the slots below the generation's slot count: the meta page, the free list's own pages, the extents of
+// the free list (which at the publish were free, freed or quarantined), the pages of the page map, the mapped pages,
+// and the blobs that the file's owner names. A slot claimed twice would be written under somebody's feet; one claimed
+// by nobody is lost to the file for ever.
 #include "base/error.hpp"
 #include "storage/page_file_state.hpp"
 
@@ -40,8 +41,18 @@ public:
 		is_owned[slot] = true;
 		return true;
 	}
-	bool IsOwned(uint32_t slot) const {
-		return is_owned[slot];
+	//! One finding for each run of slots without an owner.
+	void ReportLost() {
+		for (size_t slot = 0; slot < is_owned.size(); slot++) {
+			const size_t first = slot;
+			while (slot < is_owned.size() && !is_owned[slot]) {
+				slot++;
+			}
+			if (slot > first) {
+				Report("page file: " + std::to_string(slot - first) + " slots from slot " + std::to_string(first) +
+				       " are neither free nor reached: they are lost");
+			}
+		}
 	}
 
 private:
@@ -60,7 +71,7 @@ void OwnExtents(const ExtentSet &extents, uint32_t slot_count, Verifier &verifie
 
 } // namespace
 
-std::vector<std::string> PageFile::Verify() const {
+std::vector<std::string> PageFile::Verify(Span<const BlobRef> blobs) const {
 	std::vector<std::string> findings;
 	if (current.generation.value == 0) {
 		return findings;
@@ -102,11 +113,18 @@ std::vector<std::string> PageFile::Verify() const {
 				check(Slot(uint32_t(slot)), PageIdentity {kind, uint32_t(id)});
 			}
 		});
-		for (uint32_t slot = 0; slot < meta.slot_count; slot++) {
-			if (!verifier.IsOwned(slot)) {
-				check(Slot(slot), PageIdentity {PageKind::BLOB, slot});
+		for (const BlobRef &blob : blobs) {
+			const uint64_t page_count = state->BlobPageCount(blob.size_bytes);
+			for (uint64_t i = 0; i < page_count; i++) {
+				const uint64_t slot = blob.first.value + i;
+				if (verifier.Own(slot, "the blob from slot " + std::to_string(blob.first.value))) {
+					check(Slot(uint32_t(slot)), PageIdentity {PageKind::BLOB, uint32_t(slot)});
+				} else if (slot >= meta.slot_count) {
+					break;
+				}
 			}
 		}
+		verifier.ReportLost();
 	} catch (const CorruptionError &error) {
 		findings.push_back(error.what());
 	}

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 namespace lm_diskann {
@@ -14,11 +13,7 @@ public:
 	explicit SimFile(std::shared_ptr<SimDisk> disk_p) : disk(std::move(disk_p)) {
 	}
 	void Read(uint64_t offset, ByteSpan target) const override {
-		std::shared_lock<std::shared_mutex> guard(disk->lock);
-		if (offset > disk->live.size() || target.size() > disk->live.size() - offset) {
-			throw FileError("simulated file: read beyond the end");
-		}
-		std::memcpy(target.data(), disk->live.data() + offset, target.size());
+		disk->Read(offset, target);
 	}
 	void Write(uint64_t offset, ConstByteSpan source) override {
 		disk->Write(offset, source);
@@ -37,6 +32,17 @@ private:
 	std::shared_ptr<SimDisk> disk;
 };
 
+Fault RandomFault(std::mt19937_64 &random, uint64_t countdown_max) {
+	static constexpr uint8_t OPERATIONS[] = {Fault::EVERY, Fault::EVERY,  Fault::CHANGES, Fault::READ,
+	                                         Fault::WRITE, Fault::RESIZE, Fault::SYNC};
+	Fault fault;
+	fault.kind = Fault::Kind(random() % 4);
+	fault.operations = OPERATIONS[random() % std::size(OPERATIONS)];
+	fault.countdown = random() % countdown_max;
+	fault.is_lasting = random() % 2 == 0;
+	return fault;
+}
+
 std::shared_ptr<SimDisk> SimDisk::Make(uint64_t seed, std::vector<uint8_t> image) {
 	std::shared_ptr<SimDisk> disk(new SimDisk(seed));
 	disk->durable = image;
@@ -48,71 +54,97 @@ std::unique_ptr<File> SimDisk::OpenFile() {
 	return std::make_unique<SimFile>(shared_from_this());
 }
 
-void SimDisk::FailChange(uint64_t countdown) {
-	fail_from = change_count + countdown;
-}
+// --- faults ----------------------------------------------------------------------------------------------------------
 
-uint64_t SimDisk::ChangeCount() const {
-	return change_count;
-}
-
-uint64_t SimDisk::SyncCount() const {
-	return sync_count;
-}
-
-std::vector<uint8_t> SimDisk::Image() const {
-	std::shared_lock<std::shared_mutex> guard(lock);
-	return live;
-}
-
-uint64_t SimDisk::SizeBytes() const {
-	std::shared_lock<std::shared_mutex> guard(lock);
-	return live.size();
-}
-
-std::vector<std::pair<uint64_t, uint64_t>> SimDisk::TakeWrites() {
-	return std::exchange(writes, {});
-}
-
-void SimDisk::Apply(const Change &change, std::vector<uint8_t> &image) {
-	if (change.is_resize) {
-		image.resize(change.offset);
-		return;
+void SimDisk::Inject(const Fault &fault_p) {
+	std::lock_guard<std::mutex> guard(lock);
+	fault = fault_p;
+	if (fault.kind == Fault::Kind::SHORT_READ || fault.kind == Fault::Kind::FLIPPED_BIT) {
+		fault.operations = Fault::READ;
 	}
-	image.resize(std::max<size_t>(image.size(), change.offset + change.bytes.size()));
-	std::copy(change.bytes.begin(), change.bytes.end(), image.begin() + change.offset);
+	has_fault = true;
 }
 
-SimDisk::Change SimDisk::Torn(const Change &change, uint64_t sector) const {
-	uint64_t begin = sector * SECTOR_BYTES;
-	uint64_t end = std::min<uint64_t>(begin + SECTOR_BYTES, change.bytes.size());
-	return Change {change.offset + begin,
-	               std::vector<uint8_t>(change.bytes.begin() + begin, change.bytes.begin() + end), false};
+void SimDisk::Heal() {
+	std::lock_guard<std::mutex> guard(lock);
+	has_fault = false;
 }
 
-bool SimDisk::IsFailing() {
-	return change_count++ >= fail_from;
+void SimDisk::FailChange(uint64_t countdown) {
+	Fault failing;
+	failing.operations = Fault::CHANGES;
+	failing.countdown = countdown;
+	failing.is_lasting = true;
+	Inject(failing);
+}
+
+bool SimDisk::IsHit(uint8_t operation) {
+	operation_count++;
+	change_count += operation != Fault::READ ? 1 : 0;
+	if (!has_fault || (fault.operations & operation) == 0) {
+		return false;
+	}
+	if (fault.countdown > 0) {
+		fault.countdown--;
+		return false;
+	}
+	has_fault = fault.is_lasting;
+	fault_count++;
+	return true;
+}
+
+void SimDisk::Fail(const std::string &operation) const {
+	switch (fault.kind) {
+	case Fault::Kind::NO_SPACE:
+		throw FileError("simulated file: " + operation + " failed: no space left on device");
+	case Fault::Kind::SHORT_READ:
+		throw FileError("simulated file: " + operation + " was short");
+	default:
+		throw FileError("simulated file: " + operation + " failed: input/output error");
+	}
+}
+
+// --- operations ------------------------------------------------------------------------------------------------------
+
+void SimDisk::Read(uint64_t offset, ByteSpan target) {
+	std::lock_guard<std::mutex> guard(lock);
+	const bool is_hit = IsHit(Fault::READ);
+	if (offset > live.size() || target.size() > live.size() - offset) {
+		throw FileError("simulated file: read beyond the end");
+	}
+	size_t size = target.size();
+	if (is_hit && fault.kind == Fault::Kind::SHORT_READ && size > 0) {
+		size = random() % size;
+	}
+	std::copy_n(live.begin() + ptrdiff_t(offset), size, target.data());
+	if (is_hit && fault.kind == Fault::Kind::FLIPPED_BIT) {
+		if (size > 0) {
+			target[random() % size] ^= uint8_t(1U << random() % 8);
+		}
+	} else if (is_hit) {
+		Fail("read");
+	}
 }
 
 void SimDisk::Write(uint64_t offset, ConstByteSpan source) {
-	std::unique_lock<std::shared_mutex> guard(lock);
+	std::lock_guard<std::mutex> guard(lock);
 	Change change {offset, std::vector<uint8_t>(source.begin(), source.end()), false};
-	bool is_failing = IsFailing();
-	if (is_failing) {
+	const bool is_hit = IsHit(Fault::WRITE);
+	if (is_hit) {
 		change.bytes.resize(random() % (source.size() / SECTOR_BYTES + 1) * SECTOR_BYTES);
 	}
 	Apply(change, live);
 	writes.emplace_back(offset, source.size());
 	pending.push_back(std::move(change));
-	if (is_failing) {
-		throw FileError("simulated file: write failed");
+	if (is_hit) {
+		Fail("write");
 	}
 }
 
 void SimDisk::Resize(uint64_t size_bytes) {
-	std::unique_lock<std::shared_mutex> guard(lock);
-	if (IsFailing()) {
-		throw FileError("simulated file: resize failed");
+	std::lock_guard<std::mutex> guard(lock);
+	if (IsHit(Fault::RESIZE)) {
+		Fail("resize");
 	}
 	Change change {size_bytes, {}, true};
 	Apply(change, live);
@@ -120,18 +152,39 @@ void SimDisk::Resize(uint64_t size_bytes) {
 }
 
 void SimDisk::Sync() {
-	std::unique_lock<std::shared_mutex> guard(lock);
-	if (IsFailing()) {
+	std::lock_guard<std::mutex> guard(lock);
+	if (IsHit(Fault::SYNC)) {
 		// Nobody knows what is durable, and the operating system may have forgotten what was not.
-		throw FileError("simulated file: sync failed");
+		Fail("sync");
 	}
 	sync_count++;
-	durable = live;
+	for (const Change &change : pending) {
+		Apply(change, durable);
+	}
 	pending.clear();
 }
 
+// --- loss of power ---------------------------------------------------------------------------------------------------
+
+void SimDisk::Apply(const Change &change, std::vector<uint8_t> &image) {
+	if (change.is_resize) {
+		image.resize(change.offset);
+		return;
+	}
+	image.resize(std::max<size_t>(image.size(), change.offset + change.bytes.size()));
+	std::copy(change.bytes.begin(), change.bytes.end(), image.begin() + ptrdiff_t(change.offset));
+}
+
+SimDisk::Change SimDisk::Torn(const Change &change, uint64_t sector) const {
+	uint64_t begin = sector * SECTOR_BYTES;
+	uint64_t end = std::min<uint64_t>(begin + SECTOR_BYTES, change.bytes.size());
+	return Change {change.offset + begin,
+	               std::vector<uint8_t>(change.bytes.begin() + ptrdiff_t(begin), change.bytes.begin() + ptrdiff_t(end)),
+	               false};
+}
+
 std::shared_ptr<SimDisk> SimDisk::Crash() {
-	std::unique_lock<std::shared_mutex> guard(lock);
+	std::lock_guard<std::mutex> guard(lock);
 	std::vector<Change> order = pending;
 	if (random() % 2 == 0) {
 		std::shuffle(order.begin(), order.end(), random);
@@ -153,6 +206,43 @@ std::shared_ptr<SimDisk> SimDisk::Crash() {
 		Apply(change, image);
 	}
 	return Make(random(), std::move(image));
+}
+
+// --- what a test sees ------------------------------------------------------------------------------------------------
+
+uint64_t SimDisk::FaultCount() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return fault_count;
+}
+
+uint64_t SimDisk::OperationCount() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return operation_count;
+}
+
+uint64_t SimDisk::ChangeCount() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return change_count;
+}
+
+uint64_t SimDisk::SyncCount() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return sync_count;
+}
+
+std::vector<uint8_t> SimDisk::Image() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return live;
+}
+
+uint64_t SimDisk::SizeBytes() const {
+	std::lock_guard<std::mutex> guard(lock);
+	return live.size();
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> SimDisk::TakeWrites() {
+	std::lock_guard<std::mutex> guard(lock);
+	return std::exchange(writes, {});
 }
 
 } // namespace lm_diskann

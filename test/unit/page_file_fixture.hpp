@@ -70,8 +70,9 @@ struct Fixture {
 		file->WritePages(first, PageKind::NODES, pages.span());
 		return first;
 	}
-	void ExpectSound() const {
-		EXPECT_EQ(file->Verify(), std::vector<std::string>());
+	//! `blobs`: those of the last published generation.
+	void ExpectSound(const std::vector<BlobRef> &blobs = {}) const {
+		EXPECT_EQ(file->Verify(blobs), std::vector<std::string>());
 	}
 };
 

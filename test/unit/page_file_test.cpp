@@ -86,7 +86,7 @@ TEST(PageFileTest, BlobsOfAnySizeComeBack) {
 	for (size_t i = 0; i < sizes.size(); i++) {
 		EXPECT_EQ(fixture.file->ReadBlob(blobs[i]), std::vector<uint8_t>(sizes[i], uint8_t(sizes[i] % 251)));
 	}
-	fixture.ExpectSound();
+	fixture.ExpectSound(blobs);
 	for (const BlobRef &blob : blobs) {
 		fixture.file->FreeBlob(blob);
 	}

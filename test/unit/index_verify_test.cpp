@@ -1,0 +1,147 @@
+// Property: AnnIndex::Verify finds what does not fit between the parts of an index. Each test publishes a generation
+// whose pages are all sound, but whose roots or row sets contradict each other, as no sequence of calls would.
+#include "index/delta.hpp"
+#include "index/index_state.hpp"
+#include "index/row_set.hpp"
+#include "sim/sim_file.hpp"
+#include "unit/test_vectors.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cstring>
+
+namespace lm_diskann {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr uint32_t DIMS = 8;
+constexpr int64_t GRAPH_ROWS = 50;
+//! A row without a vector, and one in the delta.
+constexpr RowId NULL_ROW = RowId(GRAPH_ROWS), DELTA_ROW = RowId(GRAPH_ROWS + 1);
+
+std::vector<uint8_t> Serialized(const std::vector<RowId> &row_ids) {
+	RowSet rows;
+	for (const RowId row_id : row_ids) {
+		rows.Insert(row_id);
+	}
+	return rows.Serialize();
+}
+
+//! A sound index, of which a test publishes a generation that is not.
+struct Fixture {
+	Fixture() {
+		IndexBuilder builder(configuration, [](uint64_t) {});
+		std::vector<RowId> row_ids;
+		for (int64_t row = 0; row < GRAPH_ROWS; row++) {
+			row_ids.emplace_back(row);
+		}
+		VectorBatch batch;
+		batch.row_ids = row_ids.data();
+		batch.floats = vectors.data();
+		batch.count = row_ids.size();
+		builder.Add(batch);
+		builder.AddNull(Span<const RowId>(&NULL_ROW, 1));
+		builder.Start(disk->OpenFile(), Uuid());
+		while (builder.Work() != WorkState::FINISHED) {
+		}
+		const auto index = builder.Finish(cache);
+		batch.row_ids = &DELTA_ROW;
+		batch.count = 1;
+		index->Append(batch);
+		marker = index->Publish();
+	}
+
+	//! What Verify says after `change` was made to the roots of the next generation.
+	template <class CHANGE>
+	std::vector<std::string> VerifyAfter(const CHANGE &change) {
+		const auto file = PageFile::Open(disk->OpenFile(), marker);
+		StoredRoots roots = ReadRoots(file->Roots());
+		change(*file, roots);
+		const ConstByteSpan bytes(reinterpret_cast<const uint8_t *>(&roots), sizeof(roots));
+		return AnnIndex::Open(disk->OpenFile(), file->Publish(bytes), configuration, cache)->Verify();
+	}
+	//! The same with another content of one blob.
+	std::vector<std::string> VerifyWith(BlobRef StoredRoots::*blob, const std::vector<uint8_t> &bytes) {
+		return VerifyAfter([&](PageFile &file, StoredRoots &roots) {
+			file.FreeBlob(roots.*blob);
+			roots.*blob = file.WriteBlob(bytes);
+		});
+	}
+	std::vector<uint8_t> DeltaOf(const std::vector<RowId> &row_ids) const {
+		Delta delta(ElementType::FLOAT32, DIMS);
+		for (const RowId row_id : row_ids) {
+			delta.Put(row_id, vectors.data());
+		}
+		return delta.Serialize();
+	}
+
+	IndexConfiguration configuration = Configure(IndexOptions(), ElementType::FLOAT32, DIMS);
+	std::vector<float> vectors = MakeClusteredVectors(GRAPH_ROWS, DIMS, 1);
+	std::shared_ptr<SimDisk> disk = SimDisk::Make(1);
+	std::shared_ptr<PageCache> cache = std::make_shared<PageCache>(1 << 20);
+	Marker marker;
+};
+
+TEST(IndexVerify, ASoundIndexHasNoViolation) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyAfter([](PageFile &, StoredRoots &) {}), IsEmpty());
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::tombstones, Serialized({RowId(3)})), IsEmpty());
+}
+
+TEST(IndexVerify, AForgottenBlobIsLost) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyAfter(
+	                [](PageFile &file, StoredRoots &) { file.WriteBlob(ConstByteSpan(Serialized({RowId(1)}))); }),
+	            ElementsAre(HasSubstr("1 slots from slot")));
+	EXPECT_THAT(fixture.VerifyAfter([](PageFile &, StoredRoots &roots) { roots.unindexed = BlobRef(); }),
+	            ElementsAre(HasSubstr("are neither free nor reached")));
+}
+
+TEST(IndexVerify, ARowIsInOnePlaceOnly) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::delta, fixture.DeltaOf({RowId(7)})),
+	            ElementsAre(HasSubstr("of row 7 is in the delta too")));
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::delta, fixture.DeltaOf({NULL_ROW})),
+	            ElementsAre(HasSubstr("row 50 of the delta is among the rows without a vector too")));
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::unindexed, Serialized({RowId(9)})),
+	            ElementsAre(HasSubstr("of row 9 is among the rows without a vector too")));
+}
+
+TEST(IndexVerify, TombstonesNameRowsOfTheGraph) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::tombstones, Serialized({DELTA_ROW})),
+	            ElementsAre(HasSubstr("the tombstone of row 51 is beyond the rows of the graph")));
+}
+
+TEST(IndexVerify, CoveredRowsBoundEveryRow) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyAfter([](PageFile &, StoredRoots &roots) { roots.covered_rows = GRAPH_ROWS - 1; }),
+	            ElementsAre(HasSubstr("the graph has rows up to 50, but only 49 are covered"),
+	                        HasSubstr("row 51 of the delta is not indexable or not covered"),
+	                        HasSubstr("row 50 without a vector is not covered")));
+}
+
+TEST(IndexVerify, AGraphHasAnEntryForEachReference) {
+	Fixture fixture;
+	const std::vector<uint8_t> none(8, 0xFF);
+	EXPECT_THAT(
+	    fixture.VerifyWith(&StoredRoots::entries, none),
+	    ElementsAre(HasSubstr("there are 2 entries for 1 references"), HasSubstr("a graph of 50 nodes has no entry")));
+}
+
+TEST(IndexVerify, TheRowMapNamesEveryNode) {
+	Fixture fixture;
+	EXPECT_THAT(fixture.VerifyAfter([](PageFile &file, StoredRoots &roots) {
+		const uint64_t row = 5;
+		RadixMap row_map(RowMapSpace(file), roots.row_map);
+		row_map.Erase(Span<const uint64_t>(&row, 1));
+		roots.row_map = row_map.Root();
+	}),
+	            ElementsAre(HasSubstr("of row 5 is not what the row map names"), HasSubstr("holds 49 rows of 50")));
+}
+
+} // namespace
+} // namespace lm_diskann

@@ -1,5 +1,6 @@
 #include "graph/build_space.hpp"
 
+#include "graph/edge_space.hpp"
 #include "vector/distance.hpp"
 
 #include <cmath>
@@ -70,15 +71,10 @@ float BuildSpace::Distance(NodeId a, NodeId b) const {
 		return element_type == ElementType::FLOAT32 ? SquaredL2(Floats(a), Floats(b), dims)
 		                                            : SquaredL2(Bytes(a), Bytes(b), dims);
 	case Metric::COSINE:
-		return std::max(0.0F, 2.0F - 2.0F * Product(a, b) / (Norm(a) * Norm(b)));
 	case Metric::IP:
 		break;
 	}
-	const float scale = norm_max > 0 ? 1.0F / norm_max : 0.0F;
-	const float norm_a = Norm(a) * scale;
-	const float norm_b = Norm(b) * scale;
-	const float extra = std::sqrt(std::max(0.0F, 1 - norm_a * norm_a) * std::max(0.0F, 1 - norm_b * norm_b));
-	return std::max(0.0F, 2.0F - 2.0F * (Product(a, b) * scale * scale + extra));
+	return PruneDistance(metric, Product(a, b), Norm(a), Norm(b), norm_max);
 }
 
 } // namespace lm_diskann

@@ -1,8 +1,7 @@
 // The vectors of a build in RAM, in node order, and the distance the graph is built with.
 //
-// RobustPrune needs a distance that behaves like a squared Euclidean one. L2SQ is one; under COSINE vectors count as
-// unit vectors; under IP they get one more coordinate, x' = (x / M, sqrt(1 - |x|^2 / M^2)) with M the largest norm, so
-// that |x' - y'|^2 orders like the inner product for queries (Bachrach et al., RecSys 2014).
+// RobustPrune needs a distance that behaves like a squared Euclidean one. L2SQ is one; for the others see
+// PruneDistance.
 #pragma once
 
 #include "base/aligned_buffer.hpp"
@@ -28,6 +27,9 @@ public:
 	//! After the last Set: norms and what the metric derives from them. `norm_max` is the largest of all.
 	void SetNormMax(float norm_max_p) {
 		norm_max = norm_max_p;
+	}
+	float NormMax() const {
+		return norm_max;
 	}
 	float Norm(NodeId node) const {
 		return norms[node.value];

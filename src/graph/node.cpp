@@ -31,6 +31,47 @@ float StoreInt8(const float *vector, uint8_t *target, uint32_t dims) {
 	return scale;
 }
 
+//! The arrays of one node's edges, for writing.
+class EdgeArrays {
+public:
+	EdgeArrays(const NodeLayout &layout, uint8_t *node)
+	    : code_bytes(layout.code_bytes), ids(reinterpret_cast<uint32_t *>(node + layout.ids_offset)),
+	      factors(reinterpret_cast<float *>(node + layout.factors_offset)),
+	      biases(reinterpret_cast<float *>(node + layout.biases_offset)),
+	      references(reinterpret_cast<uint16_t *>(node + layout.references_offset)), codes(node + layout.codes_offset) {
+	}
+
+	void Set(size_t index, const NodeEdge &edge) const {
+		ids[index] = edge.id.value;
+		factors[index] = edge.scalars.factor;
+		biases[index] = edge.scalars.bias;
+		references[index] = edge.scalars.reference;
+		std::memcpy(codes + index * code_bytes, edge.code, code_bytes);
+	}
+	void Move(size_t from, size_t to) const {
+		ids[to] = ids[from];
+		factors[to] = factors[from];
+		biases[to] = biases[from];
+		references[to] = references[from];
+		std::memmove(codes + to * code_bytes, codes + from * code_bytes, code_bytes);
+	}
+	void Clear(size_t index) const {
+		ids[index] = 0;
+		factors[index] = 0;
+		biases[index] = 0;
+		references[index] = 0;
+		std::memset(codes + index * code_bytes, 0, code_bytes);
+	}
+
+private:
+	uint32_t code_bytes;
+	uint32_t *ids;
+	float *factors;
+	float *biases;
+	uint16_t *references;
+	uint8_t *codes;
+};
+
 } // namespace
 
 uint32_t StoredVectorBytes(ElementType element_type, VectorStorage storage, uint32_t dims) {
@@ -67,7 +108,7 @@ uint32_t NodeLayout::DegreeThatFits(uint32_t page_size, uint32_t dims, ElementTy
 	return page_size > fixed ? (page_size - fixed) / edge_bytes : 0;
 }
 
-NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_id, uint64_t node_count)
+NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_id, uint64_t node_end)
     : layout(layout_p), node(page + layout_p.OffsetOf(node_id)), head() {
 	std::memcpy(&head, node, sizeof(head));
 	if (head.degree > layout.max_degree) {
@@ -75,9 +116,9 @@ NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_
 		                      ", at most " + std::to_string(layout.max_degree) + " was expected");
 	}
 	for (uint32_t i = 0; i < head.degree; i++) {
-		if (Ids()[i] >= node_count) {
+		if (Ids()[i] >= node_end) {
 			throw CorruptionError("node " + std::to_string(node_id.value) + " names neighbor " +
-			                      std::to_string(Ids()[i]) + ", only " + std::to_string(node_count) + " nodes exist");
+			                      std::to_string(Ids()[i]) + ", all nodes are below " + std::to_string(node_end));
 		}
 	}
 }
@@ -125,18 +166,46 @@ void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_i
 	}
 	std::memcpy(target, &head, sizeof(head));
 
-	auto ids = reinterpret_cast<uint32_t *>(target + layout.ids_offset);
-	auto factors = reinterpret_cast<float *>(target + layout.factors_offset);
-	auto biases = reinterpret_cast<float *>(target + layout.biases_offset);
-	auto references = reinterpret_cast<uint16_t *>(target + layout.references_offset);
-	uint8_t *codes = target + layout.codes_offset;
+	const EdgeArrays arrays(layout, target);
 	for (size_t i = 0; i < edges.size(); i++) {
-		ids[i] = edges[i].id.value;
-		factors[i] = edges[i].scalars.factor;
-		biases[i] = edges[i].scalars.bias;
-		references[i] = edges[i].scalars.reference;
-		std::memcpy(codes + i * layout.code_bytes, edges[i].code, layout.code_bytes);
+		arrays.Set(i, edges[i]);
 	}
+}
+
+void EditNode(const NodeLayout &layout, uint8_t *page, NodeId node, Span<const uint16_t> kept,
+              Span<const NodeEdge> added) {
+	LMD_CHECK(kept.size() + added.size() <= layout.max_degree, "a node has more neighbors than its block has room for");
+	uint8_t *target = page + layout.OffsetOf(node);
+	NodeHead head = {};
+	std::memcpy(&head, target, sizeof(head));
+	const EdgeArrays arrays(layout, target);
+	for (size_t i = 0; i < kept.size(); i++) {
+		LMD_CHECK(kept[i] >= i && kept[i] < head.degree, "an edit keeps an edge that is not there");
+		arrays.Move(kept[i], i);
+	}
+	for (size_t i = 0; i < added.size(); i++) {
+		arrays.Set(kept.size() + i, added[i]);
+	}
+	const size_t degree = kept.size() + added.size();
+	for (size_t i = degree; i < head.degree; i++) {
+		// No trace of a neighbor stays that was removed.
+		arrays.Clear(i);
+	}
+	head.degree = uint16_t(degree);
+	std::memcpy(target, &head, sizeof(head));
+}
+
+void ClearRow(const NodeLayout &layout, uint8_t *page, NodeId node) {
+	uint8_t *target = page + layout.OffsetOf(node);
+	NodeHead head = {};
+	std::memcpy(&head, target, sizeof(head));
+	head.row_id = NO_ROW.value;
+	std::memcpy(target, &head, sizeof(head));
+}
+
+void WipeNode(const NodeLayout &layout, uint8_t *page, NodeId node) {
+	std::memset(page + layout.OffsetOf(node), 0, layout.node_bytes);
+	ClearRow(layout, page, node);
 }
 
 } // namespace lm_diskann

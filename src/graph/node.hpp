@@ -25,6 +25,9 @@ struct NodeHead {
 };
 static_assert(sizeof(NodeHead) == 32);
 
+//! Row of a node that stands for none: its row was replaced, or the place was never used. DO NOT CHANGE: it is on disk.
+static constexpr RowId NO_ROW = RowId(-1);
+
 //! Where everything lies. Derived from the configuration alone, so it is never stored.
 struct NodeLayout {
 	uint32_t page_size = 0;
@@ -67,8 +70,8 @@ uint32_t StoredVectorBytes(ElementType element_type, VectorStorage storage, uint
 class NodeView {
 public:
 	//! `page` is page_size bytes. Throws CorruptionError when the degree exceeds the layout's or a neighbour is not
-	//! below `node_count`.
-	NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node, uint64_t node_count);
+	//! below `node_end`.
+	NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node, uint64_t node_end);
 
 	RowId Row() const {
 		return RowId(head.row_id);
@@ -97,6 +100,12 @@ public:
 	const uint8_t *Codes() const {
 		return node + layout.codes_offset;
 	}
+	CodeScalars Scalars(uint32_t index) const {
+		return {Factors()[index], Biases()[index], References()[index]};
+	}
+	const uint8_t *Code(uint32_t index) const {
+		return Codes() + size_t(index) * layout.code_bytes;
+	}
 	//! The own vector as `dims` floats: in place when it is stored so, else decoded into `scratch` (`dims` floats).
 	const float *Vector(float *scratch) const;
 
@@ -117,5 +126,15 @@ struct NodeEdge {
 //! the column has it.
 void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
                const int8_t *bytes, Span<const NodeEdge> edges);
+
+//! Replaces the edges of the node in `page` by those at the positions `kept` (ascending) and those `added`.
+void EditNode(const NodeLayout &layout, uint8_t *page, NodeId node, Span<const uint16_t> kept,
+              Span<const NodeEdge> added);
+
+//! Takes the row from the node in `page`: it stands for none, and searches only pass through it.
+void ClearRow(const NodeLayout &layout, uint8_t *page, NodeId node);
+
+//! Leaves no trace of the node in `page`: its place is free.
+void WipeNode(const NodeLayout &layout, uint8_t *page, NodeId node);
 
 } // namespace lm_diskann

@@ -25,7 +25,7 @@ BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam
     : graph(graph_p), query(query_p, query_p + graph_p.layout.dims),
       beam_width(std::clamp<uint32_t>(beam_width_p, 1, BEAM_WIDTH_MAX)), decoded(graph_p.layout.dims),
       estimates(graph_p.layout.max_degree), beam_refs(BEAM_WIDTH_MAX) {
-	if (graph.node_count == 0) {
+	if (graph.node_end == 0) {
 		return;
 	}
 	graph.quantizer.Prepare(query.data(), prepared);
@@ -110,7 +110,7 @@ size_t BeamSearch::ExpandBeam() {
 }
 
 void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
-	const NodeView node(graph.layout, page, id, graph.node_count);
+	const NodeView node(graph.layout, page, id, graph.node_end);
 	const float distance =
 	    OrInfinity(Distance(graph.metric, query.data(), node.Vector(decoded.data()), graph.layout.dims));
 	counters.distances_exact++;

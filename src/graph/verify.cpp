@@ -21,27 +21,39 @@ struct CodeWindow {
 	std::vector<uint8_t> codes;
 };
 
+//! Calls `run(node, view)` for each node in a page.
+template <class FUNCTION>
+void ForEachNodeOf(const Graph &graph, const uint8_t *page, PageId id, FUNCTION &&run) {
+	for (uint32_t place = 0; place < graph.layout.nodes_per_page; place++) {
+		const NodeId node(id.value * graph.layout.nodes_per_page + place);
+		const NodeView view(graph.layout, page, node, graph.node_end);
+		if (view.Row() != NO_ROW || view.Degree() > 0) {
+			run(node, view);
+		}
+	}
+}
+
 class GraphVerifier {
 public:
-	GraphVerifier(const Graph &graph_p, const PageFile &file_p, size_t violation_max_p)
-	    : graph(graph_p), file(file_p), violation_max(violation_max_p), page(file_p.PageSize()),
-	      decoded(graph_p.layout.dims) {
+	GraphVerifier(const Graph &graph_p, const ExtentSet &node_pages_p, const PageFile &file_p, size_t violation_max_p)
+	    : graph(graph_p), node_pages(node_pages_p), file(file_p), violation_max(violation_max_p),
+	      page(file_p.PageSize()), decoded(graph_p.layout.dims) {
 	}
 
-	std::vector<std::string> Run(const std::function<void(NodeId, RowId)> &visit) {
+	std::vector<std::string> Run(const std::function<void(NodeId, const NodeView &)> &visit) {
 		ForEachView([&](NodeId id, const NodeView &node) {
-			visit(id, node.Row());
+			visit(id, node);
 			CheckNode(id, node);
 		});
 		for (size_t k = 0; k < graph.entries.size(); k++) {
-			if (graph.entries[k] != NO_NODE && graph.entries[k].value >= graph.node_count) {
-				Report("entry " + std::to_string(k) + " names node " + std::to_string(graph.entries[k].value) + " of " +
-				       std::to_string(graph.node_count));
+			if (graph.entries[k] != NO_NODE && !Exists(graph.entries[k])) {
+				Report("entry " + std::to_string(k) + " names node " + std::to_string(graph.entries[k].value) +
+				       ", which does not exist");
 			}
 		}
 		// A lossy own vector cannot give its code again.
 		const bool can_encode = graph.layout.storage == VectorStorage::NATIVE;
-		for (uint64_t first = 0; can_encode && violations.empty() && first < graph.node_count; first += CODE_WINDOW) {
+		for (uint64_t first = 0; can_encode && violations.empty() && first < graph.node_end; first += CODE_WINDOW) {
 			CheckCodes(first);
 		}
 		return std::move(violations);
@@ -54,18 +66,20 @@ private:
 		}
 	}
 
+	bool Exists(NodeId node) const {
+		return node_pages.Contains(graph.layout.PageOf(node).value);
+	}
+
 	template <class FUNCTION>
 	void ForEachView(FUNCTION &&run) {
-		for (uint64_t i = 0; i < graph.node_count && violations.size() < violation_max; i++) {
-			const NodeId id = NodeId(uint32_t(i));
-			try {
-				if (i % graph.layout.nodes_per_page == 0) {
-					file.ReadPage(graph.layout.PageOf(id), PageKind::NODES, page.span());
+		for (const auto &[first, count] : node_pages.All()) {
+			for (uint32_t i = 0; i < count && violations.size() < violation_max; i++) {
+				try {
+					file.ReadPage(PageId(first + i), PageKind::NODES, page.span());
+					ForEachNodeOf(graph, page.data(), PageId(first + i), run);
+				} catch (const CorruptionError &error) {
+					Report(error.what());
 				}
-				run(id, NodeView(graph.layout, page.data(), id, graph.node_count));
-			} catch (const CorruptionError &error) {
-				Report(error.what());
-				i += graph.layout.nodes_per_page - 1 - i % graph.layout.nodes_per_page;
 			}
 		}
 	}
@@ -80,8 +94,13 @@ private:
 		if (std::binary_search(ids.begin(), ids.end(), id.value)) {
 			Report(name + " names itself as neighbor");
 		}
-		if (node.Row().value < 0) {
+		if (node.Row().value < 0 && node.Row() != NO_ROW) {
 			Report(name + " has row id " + std::to_string(node.Row().value));
+		}
+		for (const uint32_t neighbor : ids) {
+			if (!Exists(NodeId(neighbor))) {
+				Report(name + " has an edge to node " + std::to_string(neighbor) + ", which does not exist");
+			}
 		}
 		const float *vector = node.Vector(decoded.data());
 		if (!std::all_of(vector, vector + graph.layout.dims, [](float value) { return std::isfinite(value); })) {
@@ -93,7 +112,7 @@ private:
 		const uint32_t code_bytes = graph.layout.code_bytes;
 		CodeWindow window;
 		window.first = first;
-		window.count = std::min(CODE_WINDOW, graph.node_count - first);
+		window.count = std::min<uint64_t>(CODE_WINDOW, graph.node_end - first);
 		window.scalars.resize(window.count);
 		window.codes.resize(window.count * code_bytes);
 		std::vector<float> scratch;
@@ -125,6 +144,7 @@ private:
 	}
 
 	const Graph &graph;
+	const ExtentSet &node_pages;
 	const PageFile &file;
 	size_t violation_max;
 	AlignedBuffer<uint8_t> page;
@@ -134,20 +154,20 @@ private:
 
 } // namespace
 
-std::vector<std::string> VerifyGraph(const Graph &graph, const PageFile &file, size_t violation_max,
-                                     const std::function<void(NodeId node, RowId row_id)> &visit) {
-	return GraphVerifier(graph, file, violation_max).Run(visit);
+std::vector<std::string> VerifyGraph(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
+                                     size_t violation_max,
+                                     const std::function<void(NodeId node, const NodeView &view)> &visit) {
+	return GraphVerifier(graph, node_pages, file, violation_max).Run(visit);
 }
 
-void ForEachNode(const Graph &graph, const PageFile &file,
-                 const std::function<void(NodeId node, RowId row_id)> &visit) {
+void ForEachNode(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
+                 const std::function<void(NodeId node, const NodeView &view)> &visit) {
 	const AlignedBuffer<uint8_t> page(file.PageSize());
-	for (uint64_t i = 0; i < graph.node_count; i++) {
-		const NodeId id = NodeId(uint32_t(i));
-		if (i % graph.layout.nodes_per_page == 0) {
-			file.ReadPage(graph.layout.PageOf(id), PageKind::NODES, page.span());
+	for (const auto &[first, count] : node_pages.All()) {
+		for (uint32_t i = 0; i < count; i++) {
+			file.ReadPage(PageId(first + i), PageKind::NODES, page.span());
+			ForEachNodeOf(graph, page.data(), PageId(first + i), visit);
 		}
-		visit(id, NodeView(graph.layout, page.data(), id, graph.node_count).Row());
 	}
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "graph/graph.hpp"
+#include "storage/extent_set.hpp"
 
 #include <functional>
 #include <string>
@@ -8,14 +9,17 @@
 
 namespace lm_diskann {
 
-//! Every violation of the graph's invariants: readable blocks, degrees and ids in bounds, no edge to the node itself
-//! and none twice, finite vectors, entries that exist, and (native vectors) each neighbour code equal to the encoded
-//! vector of the neighbour. `visit(node, row_id)` is called for each readable node, ascending. Stops after
-//! `violation_max`. Cost: reads every block 1 + node_count / 65536 times. Throws nothing for what it finds.
-std::vector<std::string> VerifyGraph(const Graph &graph, const PageFile &file, size_t violation_max,
-                                     const std::function<void(NodeId node, RowId row_id)> &visit);
+//! Every violation of the graph's invariants: readable blocks, degrees and ids in bounds, edges to nodes only, none to
+//! the node itself and none twice, finite vectors, entries that exist, and (native vectors) each neighbour code equal
+//! to the encoded vector of the neighbour. `visit(node, view)` is called for each readable node, ascending; places that
+//! hold none are left out. Stops after `violation_max`. The file has every page: none is dirty in the cache. Cost:
+//! reads every block 1 + node_end / 65536 times at most. Throws FileError, nothing for what it finds.
+std::vector<std::string> VerifyGraph(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
+                                     size_t violation_max,
+                                     const std::function<void(NodeId node, const NodeView &view)> &visit);
 
-//! Calls `visit(node, row_id)` for every node, ascending, reading the file beside the cache. Throws CorruptionError.
-void ForEachNode(const Graph &graph, const PageFile &file, const std::function<void(NodeId node, RowId row_id)> &visit);
+//! Calls `visit` for every node, ascending, reading the file beside the cache. Throws CorruptionError, FileError.
+void ForEachNode(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
+                 const std::function<void(NodeId node, const NodeView &view)> &visit);
 
 } // namespace lm_diskann

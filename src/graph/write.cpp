@@ -84,6 +84,10 @@ void GraphWriter::WriteItem(size_t item) {
 			WriteNode(layout, page, node, row_ids[i], space.Floats(node), space.Bytes(node), edges);
 			done_count.fetch_add(1, std::memory_order_relaxed);
 		}
+		for (size_t i = end; i < (first_page + count) * layout.nodes_per_page; i++) {
+			const NodeId unused = NodeId(uint32_t(i));
+			ClearRow(layout, pages.data() + (layout.PageOf(unused).value - first_page) * layout.page_size, unused);
+		}
 		PassOn(item, std::move(pages));
 	} catch (...) {
 		const std::lock_guard<std::mutex> guard(mutex);

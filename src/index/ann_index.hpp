@@ -1,9 +1,9 @@
 // AnnIndex: the one class the adapter talks to. Graph on disk, delta in RAM, tombstones, publish and open.
 //
-// Rows reach the graph at bulk build. Afterwards `Append` puts vectors into the delta, which every search scans
-// exactly, and `Delete` sets a tombstone; both are O(1), in RAM, and become durable with the next Publish (between two
-// of them the host's own log replays into us). A tombstone hides a row of the graph only, so a row id that comes back
-// through Append after a Delete is found in the delta.
+// `Append` puts vectors into the delta, which every search scans exactly, and `Delete` sets a tombstone; both are O(1),
+// in RAM, and become durable with the next Publish (between two of them the host's own log replays into us). `Merge`
+// moves rows from the delta into the graph, `Compact` takes deleted rows out of it. A tombstone hides a row of the
+// graph only, so a row id that comes back through Append after a Delete is found in the delta.
 #pragma once
 
 #include "graph/build.hpp"
@@ -42,7 +42,7 @@ struct Neighbor {
 //! Counters since open, summed over finished searches and changes.
 struct IndexCounters {
 	std::atomic<uint64_t> queries {0}, blocks_read {0}, cache_hits {0}, hops {0}, distances_exact {0},
-	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0};
+	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0}, blocks_written {0};
 };
 
 struct IndexSummary {
@@ -142,6 +142,16 @@ public:
 	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
 	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
 
+	//! Moves up to `row_max` of the oldest rows of the delta into the graph, as one batch; true: more are left.
+	//! `is_stopped` is asked often; once it says so the batch is given up, without an effect. Searches, changes and
+	//! publishes go on meanwhile. Throws FileError, CorruptionError; then the index may be unhealthy.
+	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
+	//! Takes deleted rows out of the graph, whole: no edge and no code of them is left, and their pages become free.
+	//! True: it was stopped, and the next call goes on where it was. Otherwise as Merge.
+	bool Compact(const std::function<bool()> &is_stopped);
+	//! Of the compact under way, 0..1.
+	double CompactProgress() const;
+
 	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without
 	//! any I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).
 	Marker Publish();
@@ -158,6 +168,7 @@ public:
 private:
 	friend class IndexBuilder;
 	friend class IndexVerifier;
+	friend class Maintenance;
 	friend class SearchCursor;
 	struct Impl;
 	explicit AnnIndex(std::unique_ptr<Impl> impl_p);

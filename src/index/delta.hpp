@@ -1,25 +1,58 @@
-// Vectors that were appended and are not in the graph: kept in RAM, searched exactly.
+// Vectors that were appended and are not in the graph: searched exactly, until a merge takes them over.
+//
+// Rows lie in chunks in the order they came. A chunk is written to the file when the index is published, again only if
+// rows were added to it since, and leaves RAM when RAM is short; so publishing costs what is new, and a load of any
+// size fits. Which rows are left is in the directory, which is small and written as a whole.
 #pragma once
 
 #include "base/types.hpp"
+#include "storage/format.hpp"
 #include "vector/vector_types.hpp"
 
-#include <memory>
+#include <functional>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
 namespace lm_diskann {
 
+//! The delta at one moment, for publishing it without holding up anybody.
+struct DeltaSnapshot {
+	struct Chunk {
+		uint64_t number = 0;
+		BlobRef blob;
+		std::vector<RowId> row_ids;
+		//! Not empty: the blob has to be written, in place of the present one.
+		std::vector<uint8_t> vectors;
+	};
+
+	std::vector<Chunk> chunks;
+	//! Blobs of chunks that are gone.
+	std::vector<BlobRef> released;
+
+	//! Once every chunk has its blob: number of chunks, then for each blob, number of rows and row ids.
+	std::vector<uint8_t> Serialize() const;
+};
+
 //! Not thread-safe: the owner's lock lets many readers in beside each other.
 class Delta {
 public:
-	Delta(ElementType element_type_p, uint32_t dims_p);
+	//! Reads a chunk that left RAM; throws FileError, CorruptionError.
+	using ReadBlob = std::function<std::vector<uint8_t>(const BlobRef &)>;
+	//! A place in the order of insertion. None is given twice.
+	using Sequence = uint64_t;
+
+	Delta(ElementType element_type_p, uint32_t dims_p, ReadBlob read_blob_p);
+	//! Throws CorruptionError.
+	static Delta Deserialize(ConstByteSpan bytes, ElementType element_type, uint32_t dims, ReadBlob read_blob);
 
 	//! Inserts or replaces; `vector` has `dims` elements of the column's type. Throws std::bad_alloc, before any
 	//! change.
 	void Put(RowId row_id, const void *vector);
 	//! False when the row is not here. No allocation.
 	bool Erase(RowId row_id) noexcept;
+	//! The same if the row was put at `sequence` and not again since.
+	bool Erase(RowId row_id, Sequence sequence) noexcept;
 	bool Contains(RowId row_id) const {
 		return positions.count(row_id) > 0;
 	}
@@ -27,36 +60,75 @@ public:
 		return positions.size();
 	}
 	uint64_t MemoryBytes() const;
-	//! Calls `visit(row_id, vector)` for each row in the order of insertion.
-	template <class FUNCTION>
-	void ForEach(FUNCTION &&visit) const {
-		for (size_t position = 0; position < row_ids.size(); position++) {
-			if (row_ids[position] != ERASED) {
-				visit(row_ids[position], VectorAt(position));
-			}
-		}
+	//! RAM of vectors alone.
+	uint64_t VectorBytes() const {
+		return resident_rows * vector_bytes;
 	}
 
-	//! Count, then row ids, then vectors.
-	std::vector<uint8_t> Serialize() const;
-	//! Throws CorruptionError.
-	static Delta Deserialize(ConstByteSpan bytes, ElementType element_type, uint32_t dims);
+	//! Calls `visit(row_id, vector)` for each row in the order of insertion. Errors of ReadBlob.
+	template <class FUNCTION>
+	void ForEach(FUNCTION &&visit) const {
+		for (const auto &[number, chunk] : chunks) {
+			VisitChunk(chunk, visit);
+		}
+	}
+	//! Copies of the `count` oldest rows: row ids, their places, and vectors one after the other.
+	struct Rows {
+		std::vector<RowId> row_ids;
+		std::vector<Sequence> sequences;
+		std::vector<uint8_t> vectors;
+	};
+	Rows Oldest(size_t count) const;
+
+	DeltaSnapshot TakeSnapshot();
+	//! The blobs of `snapshot` are written. Returns those that they replace.
+	std::vector<BlobRef> SetStored(const DeltaSnapshot &snapshot);
+	//! Frees the RAM of written chunks that are full, oldest first, until `target_bytes` of vectors are left.
+	void Evict(uint64_t target_bytes);
+	//! Reads written chunks into RAM, oldest first, up to `bytes_max` of vectors.
+	void Load(uint64_t bytes_max);
+	//! Every blob that the delta has in the file.
+	std::vector<BlobRef> Blobs() const;
 
 private:
 	static constexpr RowId ERASED = RowId(-1);
-	//! Vectors of one allocation: growing never copies, and never holds more than this in reserve.
 	static constexpr size_t CHUNK_ROWS = 256;
 
-	uint8_t *VectorAt(size_t position) const {
-		return chunks[position / CHUNK_ROWS].get() + (position % CHUNK_ROWS) * vector_bytes;
+	struct Chunk {
+		std::vector<RowId> row_ids;
+		size_t live_count = 0;
+		//! Empty once it left RAM.
+		std::vector<uint8_t> vectors;
+		BlobRef blob;
+		//! Rows in the blob.
+		size_t stored_rows = 0;
+	};
+
+	template <class FUNCTION>
+	void VisitChunk(const Chunk &chunk, FUNCTION &&visit) const {
+		std::vector<uint8_t> read;
+		const uint8_t *vector = VectorsOf(chunk, read);
+		for (const RowId row_id : chunk.row_ids) {
+			if (row_id != ERASED) {
+				visit(row_id, vector);
+			}
+			vector += vector_bytes;
+		}
 	}
+	const uint8_t *VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) const;
+	Chunk &TailChunk();
+	void EraseAt(Sequence sequence) noexcept;
 
 	ElementType element_type;
 	uint32_t dims;
 	size_t vector_bytes;
-	std::vector<RowId> row_ids;
-	std::vector<std::unique_ptr<uint8_t[]>> chunks;
-	std::unordered_map<RowId, size_t> positions;
+	ReadBlob read_blob;
+	//! By number; sequence = number * CHUNK_ROWS + place.
+	std::map<uint64_t, Chunk> chunks;
+	uint64_t next_number = 0;
+	uint64_t resident_rows = 0;
+	std::unordered_map<RowId, Sequence> positions;
+	std::vector<BlobRef> released;
 };
 
 } // namespace lm_diskann

@@ -292,13 +292,12 @@ void IndexBuilder::Impl::FinishFile() {
 
 	roots.version = ROOTS_VERSION;
 	roots.node_count = row_ids.size();
+	roots.built_count = row_ids.size();
+	roots.norm_max = space->NormMax();
 	roots.graph_row_end = row_map_entries.empty() ? 0 : row_map_entries.back().first + 1;
 	roots.covered_rows = covered_rows;
 	roots.row_map = row_map.Root();
 	roots.quantizer = file->WriteBlob(quantizer->Serialize());
-	std::vector<uint8_t> entry_bytes(entries.size() * sizeof(uint32_t));
-	std::memcpy(entry_bytes.data(), entries.data(), entry_bytes.size());
-	roots.entries = file->WriteBlob(entry_bytes);
 	const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_time;
 	roots.build_seconds = elapsed.count();
 }
@@ -397,8 +396,15 @@ std::shared_ptr<AnnIndex> IndexBuilder::Finish(std::shared_ptr<PageCache> cache)
 	auto state = std::make_unique<AnnIndex::Impl>(impl->configuration, std::move(impl->file),
 	                                              std::move(*impl->quantizer), std::move(cache));
 	state->stored = impl->roots;
-	state->graph.node_count = impl->roots.node_count;
-	state->graph.entries = std::move(impl->entries);
+	Graph &graph = state->graph;
+	graph.norm_max = impl->roots.norm_max;
+	graph.entries = std::move(impl->entries);
+	graph.node_end = uint64_t(state->file->PageIdEnd()) * graph.layout.nodes_per_page;
+	const auto page_count = uint32_t(graph.layout.PageCount(impl->roots.node_count));
+	if (page_count > 0 && !state->node_pages.Add({0, page_count})) {
+		throw InternalError("pages of a fresh file were in use");
+	}
+	state->is_graph_changed = true;
 	state->unindexed = std::move(impl->unindexed);
 	state->is_unindexed_changed = state->unindexed.Count() > 0;
 	state->is_unpublished = true;

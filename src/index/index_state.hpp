@@ -5,14 +5,19 @@
 #include "index/ann_index.hpp"
 #include "index/delta.hpp"
 #include "index/row_set.hpp"
+#include "storage/extent_set.hpp"
 
 namespace lm_diskann {
 
 //! The index's part of a meta page. On disk: all numbers little-endian.
 struct StoredRoots {
 	uint32_t version;
-	uint32_t reserved;
+	//! IP only: no vector of the graph is longer.
+	float norm_max;
+	//! Rows of the graph, hidden ones included.
 	uint64_t node_count;
+	//! Rows of the graph when it was built as a whole: what references and places in the file fit.
+	uint64_t built_count;
 	//! Rows of the graph have ids below this.
 	uint64_t graph_row_end;
 	uint64_t covered_rows;
@@ -23,18 +28,53 @@ struct StoredRoots {
 	BlobRef delta;
 	BlobRef tombstones;
 	BlobRef unindexed;
+	//! Extents of the pages of nodes.
+	BlobRef node_pages;
+	//! Extents of pages that no edge leads to any more; they are free once the file is opened anew.
+	BlobRef retired_pages;
+	//! Nodes whose row has another node.
+	BlobRef cleared_nodes;
 };
-static_assert(sizeof(StoredRoots) == 144);
+static_assert(sizeof(StoredRoots) == 200);
 static_assert(sizeof(StoredRoots) <= ROOTS_SIZE_MAX);
 
 static constexpr uint32_t ROOTS_VERSION = 1;
 
 //! Throws CorruptionError.
 StoredRoots ReadRoots(ConstByteSpan bytes);
+//! Every blob that `roots` lead to in `file`. Throws CorruptionError, FileError.
+std::vector<BlobRef> BlobsOf(const StoredRoots &roots, const PageFile &file, const IndexConfiguration &configuration);
+//! A blob that may be absent.
+std::vector<uint8_t> ReadOptionalBlob(const PageFile &file, const BlobRef &blob);
 //! The pages of the row map: addresses are page ids. `file` outlives it.
 RadixPageSpace RowMapSpace(PageFile &file);
 
-//! Lock order: state_mutex -> page file and cache.
+//! What searches hold while they run: a page that no edge leads to any more may be given to others only when every
+//! search that began before is over. Each epoch holds the next one, so the last to go is the newest.
+struct Epoch {
+	std::shared_ptr<Epoch> next;
+};
+
+//! Pages that wait for the searches of an epoch to end.
+struct RetiredPages {
+	std::weak_ptr<Epoch> epoch;
+	ExtentSet pages;
+};
+
+//! A compact under way.
+struct CompactState {
+	//! Nodes to take out, and the rows that they are of.
+	RowSet dead_nodes;
+	std::vector<std::pair<RowId, std::optional<NodeId>>> dead_rows;
+	//! Pages as they were when it began, ascending.
+	std::vector<Extent> pages;
+	size_t extent = 0;
+	uint32_t place = 0;
+	uint64_t page_count = 0;
+	std::atomic<uint64_t> done_count {0};
+};
+
+//! Lock order: maintenance_mutex -> write_mutex -> state_mutex -> page file and cache.
 struct AnnIndex::Impl {
 	Impl(const IndexConfiguration &configuration_p, std::unique_ptr<PageFile> file_p, Quantizer quantizer,
 	     std::shared_ptr<PageCache> cache_p);
@@ -47,25 +87,47 @@ struct AnnIndex::Impl {
 	void Cover(RowId row_id) {
 		stored.covered_rows = std::max(stored.covered_rows, uint64_t(row_id.value) + 1);
 	}
+	//! Frees RAM of the delta by writing chunks of it to the file.
+	void SpillDelta();
+	//! Writes what the snapshot has in RAM only, and takes note of it. write_mutex is held.
+	void StoreDelta(DeltaSnapshot &snapshot);
 	void MarkUnhealthy(const char *reason) noexcept;
 
 	IndexConfiguration configuration;
 	std::unique_ptr<PageFile> file;
 	std::shared_ptr<PageCache> cache;
-	//! Constant once the index serves.
+	//! Its entries are guarded by state_mutex.
 	Graph graph;
 
-	//! Guards everything below; searches share it.
+	//! Held by a merge or a compact for as long as it takes.
+	std::mutex maintenance_mutex;
+	//! Held by whoever changes the file: for the short end of a batch, or for a publish. It makes that one the file's
+	//! changing thread, and keeps every published state between two batches.
+	std::mutex write_mutex;
+	//! Guards everything below; searches share it. No I/O but that of the delta's chunks happens under it.
 	mutable std::shared_mutex state_mutex;
-	//! Roots of the last publish; counters and covered rows are of the present.
+	//! The present numbers and row map; its blobs are those of the last publish and guarded by write_mutex.
 	StoredRoots stored = {};
 	Delta delta;
+	//! Rows of the graph that are not answers: deleted, or newer in the delta.
 	RowSet tombstones;
 	//! Rows that were offered without a vector that can be indexed.
 	RowSet unindexed;
+	//! Nodes without a row that edges may lead to.
+	RowSet cleared_nodes;
+	//! Pages with nodes.
+	ExtentSet node_pages;
+	std::vector<RetiredPages> retired;
+	std::shared_ptr<Epoch> epoch = std::make_shared<Epoch>();
+	//! Merges since open: a search that saw another number has rows of the delta that are in the graph by now.
+	uint64_t merge_count = 0;
+	//! What a compact has to go on with.
+	std::unique_ptr<CompactState> compact;
 	bool is_delta_changed = false;
 	bool is_tombstones_changed = false;
 	bool is_unindexed_changed = false;
+	//! Entries, node pages, retired pages or cleared nodes.
+	bool is_graph_changed = false;
 	bool is_unpublished = false;
 
 	std::atomic<bool> is_healthy {true};

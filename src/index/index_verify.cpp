@@ -46,18 +46,22 @@ private:
 	void CheckFile() {
 		std::vector<BlobRef> blobs;
 		if (state.file->Current() != Generation()) {
-			const StoredRoots roots = ReadRoots(state.file->Roots());
-			blobs = {roots.quantizer, roots.entries, roots.delta, roots.tombstones, roots.unindexed};
+			blobs = BlobsOf(ReadRoots(state.file->Roots()), *state.file, state.configuration);
 		}
 		violations = state.file->Verify(blobs);
 	}
 
 	void CheckGraph() {
-		const uint64_t node_count = state.graph.node_count;
+		const uint64_t node_count = state.stored.node_count;
 		try {
-			const auto check = [&](NodeId node, RowId row_id) { CheckNode(node, row_id); };
-			for (const std::string &violation : VerifyGraph(state.graph, *state.file, VIOLATION_MAX, check)) {
+			const auto check = [&](NodeId node, const NodeView &view) { CheckNode(node, view.Row()); };
+			for (const std::string &violation :
+			     VerifyGraph(state.graph, state.node_pages, *state.file, VIOLATION_MAX, check)) {
 				Report(violation);
+			}
+			if (graph_rows.Count() != node_count) {
+				Report("the graph holds " + std::to_string(graph_rows.Count()) + " rows of " +
+				       std::to_string(node_count));
 			}
 			uint64_t mapped_count = 0;
 			row_map.ForEach([&](uint64_t, uint64_t) { mapped_count++; });
@@ -68,13 +72,9 @@ private:
 			Report(error.what());
 		}
 		const std::vector<NodeId> &entries = state.graph.entries;
-		if (entries.size() != state.graph.quantizer.ReferenceCount()) {
-			Report("there are " + std::to_string(entries.size()) + " entries for " +
-			       std::to_string(state.graph.quantizer.ReferenceCount()) + " references");
-		}
 		const bool has_entry = std::any_of(entries.begin(), entries.end(), [](NodeId id) { return id != NO_NODE; });
-		if (has_entry != (node_count > 0)) {
-			Report("a graph of " + std::to_string(node_count) + " nodes has " + (has_entry ? "an" : "no") + " entry");
+		if (!has_entry && node_count > 0) {
+			Report("a graph of " + std::to_string(node_count) + " nodes has no entry");
 		}
 		if (state.stored.graph_row_end > state.stored.covered_rows) {
 			Report("the graph has rows up to " + std::to_string(state.stored.graph_row_end) + ", but only " +
@@ -83,6 +83,15 @@ private:
 	}
 
 	void CheckNode(NodeId node, RowId row_id) {
+		const bool is_cleared = state.cleared_nodes.Contains(RowId(int64_t(node.value)));
+		if (is_cleared != (row_id == NO_ROW)) {
+			Report("node " + std::to_string(node.value) +
+			       (is_cleared ? " was cleared, but has " : " has no row, but ") +
+			       (is_cleared ? Name(row_id) : "was not cleared"));
+		}
+		if (row_id == NO_ROW) {
+			return;
+		}
 		const std::string name = "node " + std::to_string(node.value) + " of " + Name(row_id);
 		if (row_id.value < 0 || uint64_t(row_id.value) >= state.stored.graph_row_end) {
 			Report(name + " is beyond the rows of the graph");
@@ -141,6 +150,9 @@ private:
 };
 
 std::vector<std::string> AnnIndex::Verify() {
+	// Between two batches, and with every page in the file.
+	const std::lock_guard<std::mutex> write_guard(impl->write_mutex);
+	impl->cache->Flush(impl->graph.file_key);
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 	return IndexVerifier(*impl).Run();
 }

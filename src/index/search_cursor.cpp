@@ -18,7 +18,11 @@ bool IsNearer(const Neighbor &a, const Neighbor &b) {
 struct SearchCursor::Impl {
 	Impl(std::shared_ptr<AnnIndex> index_p, AnnIndex::Impl &state_p, const float *query, uint32_t list_size_p,
 	     uint32_t beam_width)
-	    : index(std::move(index_p)), state(state_p), search(state_p.graph, query, beam_width), list_size(list_size_p) {
+	    : index(std::move(index_p)), state(state_p), list_size(list_size_p) {
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		epoch = state.epoch;
+		merge_count = state.merge_count;
+		search.emplace(state.graph, query, beam_width);
 		ScanDelta(query);
 	}
 	~Impl() {
@@ -33,16 +37,17 @@ struct SearchCursor::Impl {
 	}
 
 	SearchCounters Counters() const {
-		SearchCounters total = search.Counters();
+		SearchCounters total = search->Counters();
 		total.distances_exact += delta_distances;
 		return total;
 	}
 
+	//! state_mutex is held.
 	void ScanDelta(const float *query) {
 		const uint32_t dims = state.configuration.dims;
 		std::vector<float> widened(dims);
-		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
 		pending.reserve(state.delta.Count());
+		delta_rows.reserve(state.delta.Count());
 		state.delta.ForEach([&](RowId row_id, const uint8_t *stored) {
 			const float *vector = reinterpret_cast<const float *>(stored);
 			if (state.configuration.element_type == ElementType::INT8) {
@@ -51,6 +56,7 @@ struct SearchCursor::Impl {
 			}
 			const float distance = Distance(state.configuration.metric, query, vector, dims);
 			pending.push_back({distance == distance ? distance : std::numeric_limits<float>::infinity(), row_id});
+			delta_rows.push_back(row_id);
 		});
 		delta_distances = pending.size();
 	}
@@ -58,12 +64,20 @@ struct SearchCursor::Impl {
 	//! Moves what the traversal expanded since the last call to the pending rows, without the dead ones.
 	void CollectVisits() {
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
-		const std::vector<Visit> &visits = search.Visits();
+		const bool has_merged = merge_count != state.merge_count;
+		if (has_merged && !is_delta_sorted) {
+			std::sort(delta_rows.begin(), delta_rows.end());
+			is_delta_sorted = true;
+		}
+		const std::vector<Visit> &visits = search->Visits();
 		for (; collected < visits.size(); collected++) {
-			if (state.tombstones.Contains(visits[collected].row_id)) {
+			const RowId row_id = visits[collected].row_id;
+			// What is in the delta, or was when it was scanned, is an answer from there.
+			if (row_id == NO_ROW || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
+			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
 				continue;
 			}
-			pending.push_back({visits[collected].distance, visits[collected].row_id});
+			pending.push_back({visits[collected].distance, row_id});
 		}
 	}
 
@@ -71,11 +85,11 @@ struct SearchCursor::Impl {
 		if (list_size < returned + count) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max(returned + count, size_t(list_size) * 2)));
 		}
-		search.Expand(list_size);
+		search->Expand(list_size);
 		CollectVisits();
-		while (pending.size() < count && !search.IsExhausted()) {
+		while (pending.size() < count && !search->IsExhausted()) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, size_t(list_size) * 2));
-			search.Expand(list_size);
+			search->Expand(list_size);
 			CollectVisits();
 		}
 		const size_t found = std::min(count, pending.size());
@@ -88,13 +102,19 @@ struct SearchCursor::Impl {
 
 	std::shared_ptr<AnnIndex> index;
 	AnnIndex::Impl &state;
-	BeamSearch search;
+	//! Keeps pages that this search may meet from being given to others.
+	std::shared_ptr<Epoch> epoch;
+	uint64_t merge_count = 0;
+	std::optional<BeamSearch> search;
 	uint32_t list_size;
 	//! Rows found and not yet returned.
 	std::vector<Neighbor> pending;
 	size_t collected = 0;
 	size_t returned = 0;
 	uint64_t delta_distances = 0;
+	//! Rows of the delta when it was scanned.
+	std::vector<RowId> delta_rows;
+	bool is_delta_sorted = false;
 };
 
 SearchCursor::SearchCursor(std::unique_ptr<Impl> impl_p) : impl(std::move(impl_p)) {

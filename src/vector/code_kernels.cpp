@@ -143,5 +143,20 @@ void PackLevels(uint32_t bits, const uint8_t *levels, size_t level_count, uint8_
 	}
 }
 
+void UnpackLevels(uint32_t bits, const uint8_t *code, size_t level_count, uint8_t *levels) {
+	const size_t stride = 16 * size_t(bits);
+	const auto mask = uint8_t((1U << bits) - 1);
+	// Group by group, so that the inner loop runs over neighbouring bytes.
+	for (size_t group = 0; group < level_count / CODE_GROUP_DIMS; group++) {
+		const uint8_t *packed = code + group * stride;
+		uint8_t *target = levels + group * CODE_GROUP_DIMS;
+		for (uint32_t s = 0; s < 8 / bits; s++) {
+			for (size_t j = 0; j < stride; j++) {
+				target[s * stride + j] = uint8_t(packed[j] >> (s * bits)) & mask;
+			}
+		}
+	}
+}
+
 } // namespace lm_diskann
 #endif // HWY_ONCE

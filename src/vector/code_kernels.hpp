@@ -15,5 +15,7 @@ void CodeDotProducts(uint32_t bits, const int8_t *query, const uint8_t *codes, s
 //! Packs `level_count` levels (each below 2^bits; a multiple of 128 of them) into `code`.
 //! In a group byte j of 16 * bits holds the dimensions j + s * 16 * bits at bit s * bits.
 void PackLevels(uint32_t bits, const uint8_t *levels, size_t level_count, uint8_t *code);
+//! The inverse.
+void UnpackLevels(uint32_t bits, const uint8_t *code, size_t level_count, uint8_t *levels);
 
 } // namespace lm_diskann

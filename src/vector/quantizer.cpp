@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "vector/code_kernels.hpp"
+#include "vector/code_levels.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>
@@ -36,27 +37,6 @@ struct StoredQuantizer {
 	uint64_t seed;
 };
 static_assert(sizeof(StoredQuantizer) == 24);
-
-//! Levels of a family: stored u = 0 .. count-1 stands for t = u * step - offset.
-struct LevelForm {
-	uint32_t bits;
-	float step;
-	float offset;
-};
-
-LevelForm FormOf(CodeFamily family) {
-	switch (family) {
-	case CodeFamily::TERNARY:
-		return {2, 1, 1};
-	case CodeFamily::ONE_BIT:
-		return {1, 2, 1};
-	case CodeFamily::TWO_BIT:
-		return {2, 1, 1.5F};
-	case CodeFamily::FOUR_BIT:
-		return {4, 1, 7.5F};
-	}
-	throw InternalError("unknown code family");
-}
 
 size_t PaddedDims(size_t dims) {
 	return (dims + CODE_GROUP_DIMS - 1) / CODE_GROUP_DIMS * CODE_GROUP_DIMS;

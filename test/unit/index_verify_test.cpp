@@ -1,5 +1,6 @@
 // Property: AnnIndex::Verify finds what does not fit between the parts of an index. Each test publishes a generation
 // whose pages are all sound, but whose roots or row sets contradict each other, as no sequence of calls would.
+#include "base/error.hpp"
 #include "index/delta.hpp"
 #include "index/index_state.hpp"
 #include "index/row_set.hpp"
@@ -70,12 +71,20 @@ struct Fixture {
 			roots.*blob = file.WriteBlob(bytes);
 		});
 	}
-	std::vector<uint8_t> DeltaOf(const std::vector<RowId> &row_ids) const {
-		Delta delta(ElementType::FLOAT32, DIMS);
-		for (const RowId row_id : row_ids) {
+	//! The same with a delta of this row in place of the present one.
+	std::vector<std::string> VerifyWithDelta(RowId row_id) {
+		return VerifyAfter([&](PageFile &file, StoredRoots &roots) {
+			for (const BlobRef &chunk :
+			     Delta::Deserialize(file.ReadBlob(roots.delta), ElementType::FLOAT32, DIMS, nullptr).Blobs()) {
+				file.FreeBlob(chunk);
+			}
+			file.FreeBlob(roots.delta);
+			Delta delta(ElementType::FLOAT32, DIMS, nullptr);
 			delta.Put(row_id, vectors.data());
-		}
-		return delta.Serialize();
+			DeltaSnapshot snapshot = delta.TakeSnapshot();
+			snapshot.chunks[0].blob = file.WriteBlob(snapshot.chunks[0].vectors);
+			roots.delta = file.WriteBlob(snapshot.Serialize());
+		});
 	}
 
 	IndexConfiguration configuration = Configure(IndexOptions(), ElementType::FLOAT32, DIMS);
@@ -102,9 +111,8 @@ TEST(IndexVerify, AForgottenBlobIsLost) {
 
 TEST(IndexVerify, ARowIsInOnePlaceOnly) {
 	Fixture fixture;
-	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::delta, fixture.DeltaOf({RowId(7)})),
-	            ElementsAre(HasSubstr("of row 7 is in the delta too")));
-	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::delta, fixture.DeltaOf({NULL_ROW})),
+	EXPECT_THAT(fixture.VerifyWithDelta(RowId(7)), ElementsAre(HasSubstr("of row 7 is in the delta too")));
+	EXPECT_THAT(fixture.VerifyWithDelta(NULL_ROW),
 	            ElementsAre(HasSubstr("row 50 of the delta is among the rows without a vector too")));
 	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::unindexed, Serialized({RowId(9)})),
 	            ElementsAre(HasSubstr("of row 9 is among the rows without a vector too")));
@@ -126,10 +134,11 @@ TEST(IndexVerify, CoveredRowsBoundEveryRow) {
 
 TEST(IndexVerify, AGraphHasAnEntryForEachReference) {
 	Fixture fixture;
-	const std::vector<uint8_t> none(8, 0xFF);
-	EXPECT_THAT(
-	    fixture.VerifyWith(&StoredRoots::entries, none),
-	    ElementsAre(HasSubstr("there are 2 entries for 1 references"), HasSubstr("a graph of 50 nodes has no entry")));
+	const std::vector<uint8_t> none(4, 0xFF), too_many(8, 0xFF);
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::entries, none),
+	            ElementsAre(HasSubstr("a graph of 50 nodes has no entry")));
+	EXPECT_THAT([&] { fixture.VerifyWith(&StoredRoots::entries, too_many); },
+	            testing::ThrowsMessage<CorruptionError>(HasSubstr("2 entries for 1 references")));
 }
 
 TEST(IndexVerify, TheRowMapNamesEveryNode) {

@@ -1,0 +1,69 @@
+#include "graph/edge_space.hpp"
+
+#include "vector/distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace lm_diskann {
+
+float PruneDistance(Metric metric, float product, float norm_a, float norm_b, float norm_max) {
+	if (metric == Metric::IP) {
+		const float scale = norm_max > 0 ? 1.0F / norm_max : 0.0F;
+		const float a = norm_a * scale;
+		const float b = norm_b * scale;
+		const float extra = std::sqrt(std::max(0.0F, 1 - a * a) * std::max(0.0F, 1 - b * b));
+		return std::max(0.0F, 2.0F - 2.0F * (product * scale * scale + extra));
+	}
+	const float norms = norm_a * norm_b;
+	return norms > 0 ? std::max(0.0F, 2.0F - 2.0F * product / norms) : 2.0F;
+}
+
+EdgeSpace::EdgeSpace(const Quantizer &quantizer_p, float norm_max_p)
+    : quantizer(&quantizer_p), norm_max(norm_max_p), dims(uint32_t(quantizer_p.Dims())), stride((dims + 15) / 16 * 16) {
+}
+
+float *EdgeSpace::Grow() {
+	if (vectors.size() < (count + 1) * size_t(stride)) {
+		vectors.resize(std::max<size_t>(2 * vectors.size(), 64 * size_t(stride)));
+		norms.resize(vectors.size() / stride);
+		losses.resize(vectors.size() / stride);
+	}
+	return vectors.data() + count * size_t(stride);
+}
+
+void EdgeSpace::Finish(float loss) {
+	losses[count] = loss;
+	norms[count] = std::sqrt(InnerProduct(At(count), At(count), dims) + loss);
+	count++;
+}
+
+uint32_t EdgeSpace::AddVector(const float *vector) {
+	float *target = Grow();
+	quantizer->Rotate(vector, target);
+	Finish(0);
+	return count - 1;
+}
+
+uint32_t EdgeSpace::AddCode(const uint8_t *code, const CodeScalars &scalars) {
+	const float loss = quantizer->Decode(code, scalars, levels, Grow());
+	Finish(loss);
+	return count - 1;
+}
+
+uint32_t EdgeSpace::AddFrom(const EdgeSpace &other, uint32_t position) {
+	std::memcpy(Grow(), other.At(position), dims * sizeof(float));
+	Finish(other.losses[position]);
+	return count - 1;
+}
+
+float EdgeSpace::Distance(uint32_t a, uint32_t b) const {
+	const Metric metric = quantizer->GetMetric();
+	if (metric == Metric::L2SQ) {
+		return SquaredL2(At(a), At(b), dims) + losses[a] + losses[b];
+	}
+	return PruneDistance(metric, InnerProduct(At(a), At(b), dims), norms[a], norms[b], norm_max);
+}
+
+} // namespace lm_diskann

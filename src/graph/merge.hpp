@@ -1,0 +1,106 @@
+// Merging vectors into a graph on disk (the insertion of DiskANN and LM-DiskANN, batched as in FreshDiskANN: Singh et
+// al., 2021): for each vector a search for candidates and RobustPrune over their exact vectors, then back-edges,
+// grouped by their target so that each block is written once a batch.
+//
+// A target's block holds its neighbours as codes only, so whether a full list keeps a new edge is decided by
+// RobustPrune over decoded codes. Vectors of one batch are candidates of each other. Planning only reads, so it may
+// take its time beside searches and checkpoints; applying is short.
+#pragma once
+
+#include "graph/edge_space.hpp"
+#include "graph/edit.hpp"
+#include "graph/prune.hpp"
+#include "graph/search.hpp"
+
+#include <functional>
+#include <vector>
+
+namespace lm_diskann {
+
+//! A vector to merge: exactly one of `floats` and `bytes` is set, as the column has it.
+struct NewNode {
+	NodeId id;
+	RowId row_id;
+	const float *floats = nullptr;
+	const int8_t *bytes = nullptr;
+};
+
+struct MergeParameters {
+	uint32_t list_size = 0;
+	double alpha = 1.2;
+	//! Dead nodes get no new edges.
+	std::function<bool(NodeId node, RowId row_id)> is_dead;
+	//! Asked between two vectors or targets; true: give up.
+	std::function<bool()> is_stopped;
+};
+
+//! One batch. Belongs to the graph's one changing thread.
+class MergeBatch {
+public:
+	//! All arguments outlive the batch. `nodes` ascend by id; their ids are below graph.node_end, and their pages,
+	//! which hold no other node, are not written yet.
+	MergeBatch(Graph &graph_p, const MergeParameters &parameters_p, Span<const NewNode> nodes_p);
+
+	//! Finds all edges. False: given up, and nothing happened. Throws CorruptionError, FileError.
+	bool Plan();
+	//! Writes new nodes, then back-edges. Returns the number of pages written. Errors as ApplyEdits.
+	uint64_t Apply();
+	//! The quantizer's reference of each node.
+	uint16_t ReferenceOf(size_t index) const {
+		return scalars[index].reference;
+	}
+	const SearchCounters &Counters() const {
+		return counters;
+	}
+
+private:
+	//! An edge that node `source` of the batch asks of `target`. A forced one is kept whatever else goes, so that the
+	//! new node can be reached.
+	struct BackEdge {
+		NodeId target;
+		uint32_t source;
+		bool is_forced;
+	};
+	//! Where a candidate's own vector and code come from.
+	struct Candidate {
+		NodeId id;
+		//! Position in the batch, or NOT_IN_BATCH.
+		uint32_t in_batch;
+	};
+
+	void Encode();
+	const float *AsFloats(size_t index, std::vector<float> &widened) const;
+	void Link(uint32_t index);
+	void AddVisited(const BeamSearch &search);
+	void AddBatchMates(uint32_t index);
+	void FindCodes(const std::vector<ScoredNode> &chosen, std::vector<NodeEdge> &found);
+	void PlanBackEdges(size_t begin, size_t end);
+	NodeEdge EdgeTo(uint32_t index) const;
+	uint64_t WriteNewNodes();
+
+	Graph &graph;
+	const MergeParameters &parameters;
+	Span<const NewNode> nodes;
+	PruneLimits limits;
+
+	//! Of the batch: codes, and rotated vectors.
+	std::vector<CodeScalars> scalars;
+	std::vector<const uint8_t *> codes;
+	CodeArena arena;
+	EdgeSpace batch_space;
+	std::vector<std::vector<NodeEdge>> edges;
+	std::vector<BackEdge> back_edges;
+	std::vector<EdgeEdit> edits;
+	SearchCounters counters;
+
+	//! Scratch of one vector: its candidates, which are numbered by their position in `space`.
+	EdgeSpace space;
+	std::vector<Candidate> candidates;
+	std::vector<ScoredNode> scored, chosen, dropped;
+	std::vector<PageRef> pinned;
+	std::vector<NodeId> pinned_nodes;
+	std::vector<float> widened;
+	std::vector<float> encode_scratch;
+};
+
+} // namespace lm_diskann

@@ -1,0 +1,188 @@
+#include "sim/index_host.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+
+namespace lm_diskann {
+
+IndexHost::IndexHost(uint64_t seed, const IndexConfiguration &configuration_p)
+    : configuration(configuration_p), random(seed), disk(SimDisk::Make(random())),
+      cache(std::make_shared<PageCache>(uint64_t(1) << 20)), rows(configuration_p) {
+}
+
+bool IndexHost::Attempt(const std::function<void()> &call) {
+	const uint64_t faults = disk->FaultCount();
+	const bool was_healthy = !index || index->IsHealthy();
+	std::string error_text;
+	try {
+		call();
+		return true;
+	} catch (const FileError &error) {
+		error_text = error.what();
+	} catch (const CorruptionError &error) {
+		error_text = error.what();
+	}
+	Require(!was_healthy || disk->FaultCount() > faults, "an error without a fault: " + error_text);
+	return false;
+}
+
+// --- calls -----------------------------------------------------------------------------------------------------------
+
+bool IndexHost::Create(const std::vector<HostRow> &built, const HostChange &appended) {
+	Marker marker;
+	RowModel model(configuration);
+	const bool is_created = Attempt([&] {
+		IndexBuilder builder(configuration, [](uint64_t) {});
+		AddTo(builder, configuration, built);
+		builder.Start(disk->OpenFile(), Uuid {3});
+		while (builder.Work() != WorkState::FINISHED) {
+		}
+		index = builder.Finish(cache);
+		model.Apply({false, built});
+		ApplyTo(*index, appended);
+		model.Apply(appended);
+		model.SetCoveredRows(model.CoveredRows() + random() % 3);
+		index->SetCoveredRows(model.CoveredRows());
+		marker = index->Publish();
+	});
+	if (!is_created) {
+		index.reset();
+		return false;
+	}
+	rows = model;
+	named = {marker, rows};
+	return true;
+}
+
+bool IndexHost::Change(const HostChange &change) {
+	const uint64_t changes = disk->ChangeCount();
+	// The adapter calls twice, and what the first call took over stays: one call each, so that a failure changes
+	// nothing.
+	HostChange vectors {change.is_delete, {}};
+	HostChange nulls {change.is_delete, {}};
+	for (const HostRow &row : change.rows) {
+		(row.vector ? vectors : nulls).rows.push_back(row);
+	}
+	bool is_done = true;
+	for (const HostChange &part : {vectors, nulls}) {
+		if (is_done && !part.rows.empty()) {
+			is_done = Attempt([&] { ApplyTo(*index, part); });
+			if (is_done) {
+				rows.Apply(part);
+				log.push_back(part);
+			}
+		}
+	}
+	Require(is_done || !change.is_delete, "a delete never throws");
+	Require(disk->ChangeCount() == changes, "appending and deleting write nothing");
+	return is_done;
+}
+
+bool IndexHost::Publish(bool is_named) {
+	const bool was_healthy = index->IsHealthy();
+	const bool has_changes = index->HasUnpublishedChanges();
+	Marker marker;
+	if (!Attempt([&] { marker = index->Publish(); })) {
+		Require(!index->IsHealthy() && !index->Why().empty(), "a failed publish makes the index unhealthy");
+		Require(index->HasUnpublishedChanges(), "a failed publish leaves its changes unpublished");
+		return false;
+	}
+	Require(index->IsHealthy(), "a publish that succeeds leaves the index healthy");
+	Require(was_healthy || !has_changes, "an unhealthy index publishes nothing");
+	const uint64_t operations = disk->OperationCount();
+	Require(index->Publish() == marker && disk->OperationCount() == operations, "nothing new is published without I/O");
+	if (is_named) {
+		named = {marker, rows};
+		log.clear();
+	}
+	return true;
+}
+
+void IndexHost::Confirm(Generation generation) {
+	index->Confirm(std::min(generation, Named()));
+}
+
+bool IndexHost::Search(const std::vector<float> &query, size_t k, uint32_t list_size) {
+	return Attempt([&] { rows.CheckSearch(*index, query, k, list_size); });
+}
+
+bool IndexHost::ReadAll(const std::vector<float> &query) {
+	return Attempt([&] {
+		rows.CheckRows(*index);
+		const uint64_t faults = disk->FaultCount();
+		const std::vector<std::string> violations = index->Verify();
+		Require(violations.empty() || disk->FaultCount() > faults,
+		        violations.empty() ? "" : "Verify: " + violations.front());
+		rows.CheckSearch(*index, query, rows.Live().size() + 1, 100000);
+	});
+}
+
+// --- lives -----------------------------------------------------------------------------------------------------------
+
+void IndexHost::Open() {
+	const auto open = [&] { index = AnnIndex::Open(disk->OpenFile(), named->first, configuration, cache); };
+	if (!Attempt(open)) {
+		disk->Heal();
+		Require(Attempt(open), "what cannot be opened because of a fault can be opened without it");
+	}
+}
+
+void IndexHost::Restart(End end, bool is_log_lost, uint64_t cache_bytes) {
+	index.reset();
+	if (end == End::CRASH) {
+		totals.crashes++;
+		totals.faults += disk->FaultCount();
+		disk = disk->Crash();
+	}
+	cache = std::make_shared<PageCache>(cache_bytes);
+	Open();
+	disk->Heal();
+	rows = named->second;
+	Require(index->IsHealthy() && !index->HasUnpublishedChanges(), "an opened index is healthy and unchanged");
+	CheckAll();
+	if (is_log_lost) {
+		log.clear();
+		return;
+	}
+	for (const HostChange &change : log) {
+		ApplyTo(*index, change);
+		rows.Apply(change);
+	}
+	CheckAll();
+}
+
+void IndexHost::EraseDisk() {
+	totals.faults += disk->FaultCount();
+	disk = SimDisk::Make(random());
+}
+
+void IndexHost::CheckAll() {
+	disk->Heal();
+	rows.CheckAll(*index, MakeQuery());
+}
+
+IndexHost IndexHost::Fork(uint64_t seed) const {
+	IndexHost host(seed, configuration);
+	host.disk = SimDisk::Make(seed, disk->Image());
+	host.rows = named->second;
+	host.named = named;
+	host.Open();
+	return host;
+}
+
+std::vector<float> IndexHost::MakeQuery() {
+	std::vector<float> query(configuration.dims);
+	for (float &value : query) {
+		value = float(random() % 2001) / 1000.0F - 0.9995F; // Never all zero.
+	}
+	return query;
+}
+
+SimTotals IndexHost::Totals() const {
+	SimTotals sum = totals;
+	sum.faults += disk->FaultCount();
+	return sum;
+}
+
+} // namespace lm_diskann

@@ -1,15 +1,17 @@
 # The two commands of the README are `make demo` and `make test`; both install what they need first (scripts/setup.sh).
 JOBS ?= $(shell nproc)
 BUILD := build/release
+SECONDS ?= 60
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test demo sanitize tidy format check-format clean help
+.PHONY: all build setup test soak demo sanitize tidy format check-format clean help
 
 all: build
 
 help:
 	@echo 'make              set up and build build/release/lm_diskann.duckdb_extension and lm_diskann_shell'
 	@echo 'make test         all tests'
+	@echo 'make soak         random faults and losses of power for SECONDS=60, other ones on each run'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
@@ -28,6 +30,9 @@ build: setup
 
 test: build
 	@$(CTEST) --progress --test-dir $(BUILD)
+
+soak: build
+	@$(BUILD)/test/soak_sim $(SECONDS)
 
 demo: build
 	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \

@@ -14,9 +14,6 @@ namespace kill_test {
 using duckdb::Connection;
 using duckdb::DuckDB;
 
-//! Opening collects the files of indexes that were never committed, or whose drop was.
-constexpr bool ORPHANS_ARE_COLLECTED = false;
-
 std::filesystem::path DatabaseFile(const std::filesystem::path &folder) {
 	return folder / "t.duckdb";
 }
@@ -41,6 +38,8 @@ std::unique_ptr<Connection> Connect(DuckDB &database) {
 	auto connection = std::make_unique<Connection>(database);
 	Query(*connection, SetupSql());
 	Query(*connection, "SET lm_diskann_l_search = 10000");
+	// Damage must show, not heal.
+	Query(*connection, "SET lm_diskann_auto_rebuild = false");
 	return connection;
 }
 
@@ -100,7 +99,7 @@ void CheckFolder(Connection &connection, const std::filesystem::path &folder, st
 		}
 	}
 	for (const auto &name : found) {
-		if (ORPHANS_ARE_COLLECTED && expected.count(name) == 0) {
+		if (expected.count(name) == 0) {
 			violations.push_back("file \"" + name + "\" belongs to no index");
 		}
 	}

@@ -26,7 +26,8 @@ std::chrono::microseconds Seconds(double seconds) {
 } // namespace
 
 Driver::Driver(std::filesystem::path folder_p, uint64_t seed) : folder(std::move(folder_p)), random(seed) {
-	for (const auto name : {"open", "change", "create", "drop", "commit", "rollback", "checkpoint", "close"}) {
+	for (const auto name :
+	     {"open", "change", "create", "drop", "commit", "rollback", "checkpoint", "close", "rebuild"}) {
 		phases[name];
 	}
 }
@@ -35,6 +36,7 @@ void Driver::StartDatabase() {
 	std::filesystem::remove_all(folder / "database");
 	std::filesystem::create_directories(folder / "database");
 	CreateTable(folder / "database");
+	log = std::ofstream(folder / "log");
 	committed = Contents();
 	database_count++;
 }
@@ -48,6 +50,7 @@ void Driver::EndPhase() {
 }
 
 void Driver::Take(const std::string &line) {
+	log << line << "\n";
 	const auto space = line.find(' ');
 	const auto word = line.substr(0, space);
 	const auto rest = space == std::string::npos ? "" : line.substr(space + 1);
@@ -135,6 +138,7 @@ std::vector<std::string> Driver::Kill() {
 		Take(line);
 	}
 	kill_count++;
+	log << "killed" << std::endl;
 	phases[current_phase].kill_count++;
 
 	std::filesystem::remove_all(folder / "before");
@@ -146,6 +150,7 @@ std::vector<std::string> Driver::Kill() {
 			allowed.back().Apply(change);
 		}
 	}
+	log << (is_committing ? "committing\n" : "") << "check" << std::endl;
 	const auto position = CheckDatabase(database, allowed, random.Next() % 2 == 0, random.Next(), violations);
 	if (allowed.size() > 1) {
 		(position == 0 ? in_flight_lost : in_flight_kept)++;

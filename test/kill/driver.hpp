@@ -11,6 +11,7 @@
 #include "base/random.hpp"
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ public:
 	Driver(std::filesystem::path folder_p, uint64_t seed);
 
 	//! One worker, one kill, one check. Empty when all is well. Else the folder holds the database as it was found:
-	//! "before" as the kill left it, "database" after the check.
+	//! "before" as the kill left it, "database" after the check, and "log" with all that was reported since its start.
 	std::vector<std::string> Kill();
 
 	//! Figures for a person.
@@ -44,6 +45,7 @@ private:
 
 	const std::filesystem::path folder;
 	lm_diskann::Random random;
+	std::ofstream log;
 	//! What is committed for sure.
 	Contents committed;
 	std::vector<Change> in_flight;

@@ -18,7 +18,7 @@ using duckdb::Connection;
 using duckdb::ErrorData;
 using duckdb::ExceptionType;
 
-//! Above this many rows changes prefer to remove: every search must stay exact with the largest L.
+//! Above this many rows every second one is removed: a search must stay exact with the largest L.
 constexpr size_t ROW_COUNT_MAX = 4000;
 constexpr int64_t VERSION_MAX = 1'000'000;
 
@@ -48,6 +48,7 @@ private:
 	bool Make(const Change &change);
 	void Restart();
 	void Checkpoint();
+	void Rebuild();
 	void Search();
 	void Read();
 
@@ -94,9 +95,14 @@ Change Worker::DrawChange() {
 	const uint64_t sizes[] = {1, 1, 20, 20, 300, 300, 3000};
 	change.count = int64_t(1 + Draw(sizes[Draw(7)]));
 	const auto kind = Draw(10);
-	if (contents.rows.size() > ROW_COUNT_MAX || kind == 0) {
+	if (contents.rows.size() > ROW_COUNT_MAX) {
 		change.kind = ChangeKind::REMOVE;
-	} else if (kind < 5) {
+		change.count = next_id;
+		change.stride = 2;
+		change.first = int64_t(Draw(2));
+		return change;
+	}
+	if (kind < 5) {
 		change.kind = ChangeKind::INSERT;
 		change.first = next_id;
 		next_id += change.count;
@@ -111,7 +117,7 @@ Change Worker::DrawChange() {
 	                                       : std::next(contents.rows.begin(), int64_t(Draw(contents.rows.size())));
 	change.first = row == contents.rows.end() ? 0 : row->first;
 	change.stride = int64_t(1 + Draw(3));
-	if (OneIn(100)) {
+	if (change.kind != ChangeKind::UPSERT && OneIn(100)) {
 		change.first = 0;
 		change.count = next_id;
 		change.stride = 1;
@@ -197,6 +203,13 @@ void Worker::Checkpoint() {
 	Run(*connection, OneIn(2) ? "CHECKPOINT" : "FORCE CHECKPOINT");
 }
 
+void Worker::Rebuild() {
+	if (!contents.indexes.empty()) {
+		Phase("rebuild");
+		Query(*connection, "PRAGMA lm_diskann_rebuild('" + *contents.indexes.begin() + "')");
+	}
+}
+
 void Worker::Search() {
 	Phase("search");
 	for (const auto &kind : INDEX_KINDS) {
@@ -234,7 +247,9 @@ void Worker::Step() {
 		RunTransaction();
 	} else if (kind < 34) {
 		Checkpoint();
-	} else if (kind < 36) {
+	} else if (kind == 34) {
+		Rebuild();
+	} else if (kind == 35) {
 		Search();
 	} else if (kind < 39) {
 		Read();

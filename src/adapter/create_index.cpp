@@ -18,6 +18,7 @@
 #include "duckdb/planner/operator/logical_create_index.hpp"
 #include "duckdb/storage/data_table.hpp"
 #include "duckdb/storage/table/append_state.hpp"
+#include "duckdb/storage/table/data_table_info.hpp"
 #include "duckdb/storage/table_io_manager.hpp"
 
 #include <algorithm>
@@ -55,6 +56,21 @@ VectorColumnType RequireVectorColumn(const LogicalCreateIndex &op) {
 	return type;
 }
 
+//! DuckDB finds the objects of a table's indexes by name (TableIndexList), and an uncommitted DROP leaves its object in
+//! the list: beside a second one of the name, the log would get the marker of the first, and a rollback remove it.
+void RequireFreeName(const LogicalCreateIndex &op, DataTable &table) {
+	bool is_taken = false;
+	table.GetDataTableInfo()->GetIndexes().Scan([&](Index &index) {
+		is_taken = index.GetIndexName() == op.info->index_name;
+		return is_taken;
+	});
+	if (is_taken) {
+		throw TransactionException("%sthe drop of an index of this name is not committed yet; commit it first, or use "
+		                           "PRAGMA lm_diskann_rebuild to build an index anew",
+		                           IndexMessagePrefix(op.info->index_name));
+	}
+}
+
 lm_diskann::IndexConfiguration Configure(const LogicalCreateIndex &op, const VectorColumnType &type) {
 	std::vector<std::pair<std::string, std::string>> options;
 	for (const auto &option : op.info->options) {
@@ -75,6 +91,7 @@ PhysicalOperator &PlanCreateIndex(PlanIndexInput &input) {
 	const auto configuration = Configure(op, type);
 	auto &table = op.table.Cast<DuckTableEntry>();
 	RequireSupportedDatabase(table.GetStorage().db, op.info->index_name);
+	RequireFreeName(op, table.GetStorage());
 
 	// Rows without a vector stay in: the index counts them.
 	vector<LogicalType> types {op.expressions[0]->return_type, LogicalType::ROW_TYPE};

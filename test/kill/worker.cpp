@@ -143,7 +143,7 @@ bool Worker::Run(Connection &on, const std::string &sql) {
 	}
 	const auto type = result->GetErrorType();
 	if (type == ExceptionType::CONSTRAINT || type == ExceptionType::TRANSACTION) {
-		ReportLine(descriptor, "refused " + result->GetError().substr(0, 60));
+		ReportLine(descriptor, "refused " + result->GetError().substr(0, 100));
 		return false;
 	}
 	throw std::runtime_error(sql + "\n" + result->GetError());

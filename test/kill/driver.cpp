@@ -71,7 +71,7 @@ void Driver::Take(const std::string &line) {
 	} else if (word == "done") {
 		for (const auto &change : in_flight) {
 			committed.Apply(change);
-			appended_rows += change.count;
+			appended_rows += change.AppendedRowsMax();
 		}
 		commit_count++;
 	} else if (word == "rollback") {

@@ -114,7 +114,7 @@ Change Worker::DrawChange() {
 		change.kind = ChangeKind::INSERT;
 		change.first = next_id;
 		next_id += change.count;
-		row_id_max += change.count;
+		row_id_max += change.AppendedRowsMax();
 		return change;
 	} else {
 		const ChangeKind others[] = {ChangeKind::REMOVE, ChangeKind::UPDATE_VECTOR, ChangeKind::UPDATE_VECTOR,
@@ -132,7 +132,7 @@ Change Worker::DrawChange() {
 		change.stride = 1;
 	}
 	next_id = std::max(next_id, change.first + change.count);
-	row_id_max += change.count;
+	row_id_max += change.AppendedRowsMax();
 	return change;
 }
 

@@ -51,15 +51,18 @@ struct GraphBuilder::Scratch {
 };
 
 GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
-                           const std::vector<uint16_t> &references_p, size_t reference_count)
+                           const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root)
     : space(space_p), parameters(parameters_p), references(references_p),
       edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()),
       order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
       reference_starts(reference_count, NO_NODE) {
+	if (!order.empty()) {
+		std::iter_swap(order.begin(), std::find(order.begin(), order.end(), root.value));
+	}
 }
 
 uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
-	return count * (4 * uint64_t(max_degree) + sizeof(uint16_t) + 2 * sizeof(uint32_t));
+	return count * (4 * uint64_t(max_degree) + sizeof(uint16_t) + 3 * sizeof(uint32_t));
 }
 
 PruneLimits GraphBuilder::Limits() const {
@@ -237,6 +240,7 @@ void GraphBuilder::MarkReachable(NodeId from) {
 		for (const uint32_t neighbor : Neighbors(node)) {
 			if (!is_reachable[neighbor]) {
 				is_reachable[neighbor] = true;
+				anchors[neighbor] = node;
 				pending.push_back(neighbor);
 			}
 		}
@@ -251,6 +255,7 @@ bool GraphBuilder::StartConnecting(Phase &phase) {
 		connecting_rounds++;
 		forced_degrees.resize(order.size());
 		is_reachable.assign(order.size(), false);
+		anchors.assign(order.size(), NO_NODE);
 		MarkReachable(NodeId(order[0]));
 		for (uint32_t node = uint32_t(order.size()); node-- > 0;) {
 			if (!is_reachable[node]) {
@@ -292,12 +297,16 @@ void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 	uint32_t *own = edges.data() + parent.value * size_t(parameters.max_degree);
 	uint16_t &degree = degrees[parent.value];
 	uint16_t &forced = forced_degrees[parent.value];
+	if (forced == parameters.max_degree) {
+		return;
+	}
 	if (degree < parameters.max_degree) {
 		degree++;
 	}
 	std::move_backward(own + forced, own + degree - 1, own + degree);
 	own[forced] = node.value;
 	forced++;
+	anchors[node.value] = parent;
 	MarkReachable(node);
 	last_connected = node;
 }

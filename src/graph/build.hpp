@@ -27,9 +27,9 @@ struct BuildParameters {
 class GraphBuilder {
 public:
 	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the
-	//! first linked node of the own reference.
+	//! first linked node of the own reference. `root` is linked first, and all others can be reached from it.
 	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
-	             const std::vector<uint16_t> &references_p, size_t reference_count);
+	             const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root);
 
 	static uint64_t MemoryBytes(uint32_t max_degree, size_t count);
 
@@ -40,6 +40,10 @@ public:
 
 	Span<const uint32_t> Neighbors(NodeId node) const {
 		return Span<const uint32_t>(edges.data() + node.value * size_t(parameters.max_degree), degrees[node.value]);
+	}
+	//! The neighbour by whose edge `node` is reached from the root, for good: an anchor. NO_NODE: the root.
+	NodeId AnchorOf(NodeId node) const {
+		return anchors[node.value];
 	}
 	//! Neighbors, with the free room of the block filled with the nearest of their neighbours, ascending by distance.
 	void SaturatedNeighbors(NodeId node, std::vector<ScoredNode> &neighbors) const;
@@ -82,6 +86,7 @@ private:
 	std::vector<NodeId> reference_starts;
 	//! Connecting: what a traversal from the first node reaches, and edges that must stay for it.
 	std::vector<bool> is_reachable;
+	std::vector<NodeId> anchors;
 	std::vector<uint16_t> forced_degrees;
 	std::vector<uint32_t> unreachable;
 	uint32_t connecting_rounds = 0;

@@ -1,30 +1,45 @@
 #include "graph/consolidate.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace lm_diskann {
+
+namespace {
+
+//! So many candidates behind one dead neighbour are enough, and so many dead ones are asked for them.
+constexpr size_t CANDIDATES_BEHIND = 32, DEAD_BEHIND_MAX = 64;
+//! Dead nodes one behind the other whose anchors one node takes over.
+constexpr size_t ANCHORED_MAX = 256;
+
+} // namespace
 
 ConsolidateBatch::ConsolidateBatch(Graph &graph_p, const ConsolidateParameters &parameters_p)
     : graph(graph_p), parameters(parameters_p), arena(graph_p.layout.code_bytes),
       space(graph_p.quantizer, graph_p.norm_max) {
 }
 
-void ConsolidateBatch::Plan(NodeId id) {
+bool ConsolidateBatch::Plan(NodeId id) {
 	PageCacheCounters counters;
 	const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(id), PageKind::NODES, counters);
 	const NodeView node(graph.layout, page.data(), id, graph.node_end);
-	EdgeEdit edit;
-	edit.node = id;
+	std::vector<uint16_t> own;
 	std::vector<NodeId> dead;
+	adopted.clear();
 	for (uint16_t i = 0; i < node.Degree(); i++) {
-		if (parameters.is_dead(node.Neighbor(i))) {
-			dead.push_back(node.Neighbor(i));
-		} else {
-			edit.kept.push_back(i);
+		const NodeId neighbor = node.Neighbor(i);
+		if (!parameters.is_dead(neighbor)) {
+			own.push_back(i);
+			continue;
+		}
+		dead.push_back(neighbor);
+		if (node.IsAnchor(i)) {
+			FindAnchoredBy(neighbor);
 		}
 	}
+	const bool has_row = node.Row() != NO_ROW;
 	if (dead.empty()) {
-		return;
+		return has_row;
 	}
 	space.Clear();
 	seen.Clear();
@@ -32,12 +47,19 @@ void ConsolidateBatch::Plan(NodeId id) {
 	std::vector<float> decoded(graph.layout.dims);
 	space.AddVector(node.Vector(decoded.data()));
 	seen.Insert(id);
-	for (const uint16_t i : edit.kept) {
+	for (const uint16_t i : own) {
 		seen.Insert(node.Neighbor(i));
 		space.AddCode(node.Code(i), node.Scalars(i));
+		if (node.IsAnchor(i)) {
+			// It has to find room among those taken over.
+			Adopt(node, i);
+		}
 	}
 	for (const NodeId neighbor : dead) {
-		AddCandidatesOf(neighbor);
+		AddCandidatesBehind(neighbor);
+	}
+	for (NodeEdge &edge : candidates) {
+		edge.is_anchor = adopted.count(edge.id) > 0;
 	}
 	scored.clear();
 	for (uint32_t position = 1; position < space.Count(); position++) {
@@ -47,30 +69,139 @@ void ConsolidateBatch::Plan(NodeId id) {
 	const PruneLimits limits {graph.layout.max_degree, graph.layout.max_degree, float(parameters.alpha)};
 	RobustPrune(
 	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
-	std::vector<uint16_t> kept;
-	const size_t own_count = edit.kept.size();
+	const auto is_adopted = [&](uint16_t edge) { return adopted.count(node.Neighbor(edge)) > 0; };
+	KeepForced(
+	    scored, graph.layout.max_degree,
+	    [&](NodeId number) {
+		    const size_t position = number.value - 1;
+		    return position < own.size() ? is_adopted(own[position]) : candidates[position - own.size()].is_anchor;
+	    },
+	    chosen);
+	EdgeEdit edit;
+	edit.node = id;
 	for (const ScoredNode &neighbor : chosen) {
 		const size_t position = neighbor.node.value - 1;
-		if (position < own_count) {
-			kept.push_back(edit.kept[position]);
+		if (position >= own.size()) {
+			edit.added.push_back(candidates[position - own.size()]);
+		} else if (is_adopted(own[position])) {
+			const uint16_t i = own[position];
+			edit.added.push_back({node.Neighbor(i), node.Scalars(i), arena.Add(node.Code(i)), true});
 		} else {
-			edit.added.push_back(candidates[position - own_count]);
+			edit.kept.push_back(own[position]);
 		}
 	}
-	std::sort(kept.begin(), kept.end());
-	edit.kept = std::move(kept);
+	std::sort(edit.kept.begin(), edit.kept.end());
+	NodeId parent = id;
+	for (const NodeEdge &edge : edit.added) {
+		if (adopted.erase(edge.id) > 0) {
+			parent = edge.id;
+		}
+	}
+	adopted.erase(id);
+	OrphanAdopted(parent);
 	edits.push_back(std::move(edit));
+	return has_row;
 }
 
-void ConsolidateBatch::AddCandidatesOf(NodeId dead) {
+void ConsolidateBatch::Adopt(const NodeView &node, uint32_t edge) {
+	const uint8_t *code = node.Code(edge);
+	const NodeId child = node.Neighbor(edge);
+	adopted.emplace(child, Orphan {child, NO_NODE, node.Scalars(edge), {code, code + graph.layout.code_bytes}});
+}
+
+void ConsolidateBatch::OrphanAdopted(NodeId parent) {
+	for (auto &[child, orphan] : adopted) {
+		orphan.parent = parent;
+		parent = child;
+		orphans.push_back(std::move(orphan));
+	}
+}
+
+void ConsolidateBatch::OrphanChildrenOf(NodeId dead_entry, NodeId next_entry) {
+	adopted.clear();
+	FindAnchoredBy(dead_entry);
+	adopted.erase(next_entry);
+	OrphanAdopted(next_entry);
+}
+
+void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
+	NodeId parent = orphan.parent;
+	for (size_t step = 0; step < ANCHORED_MAX; step++) {
+		PageCacheCounters counters;
+		const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(parent), PageKind::NODES, counters);
+		const NodeView node(graph.layout, page.data(), parent, graph.node_end);
+		EdgeEdit edit;
+		edit.node = parent;
+		std::optional<uint16_t> free_place;
+		std::optional<NodeId> anchored;
+		for (uint16_t i = 0; i < node.Degree(); i++) {
+			if (node.Neighbor(i) == orphan.id) {
+				continue;
+			}
+			edit.kept.push_back(i);
+			if (node.IsAnchor(i)) {
+				anchored = node.Neighbor(i);
+			} else {
+				free_place = i;
+			}
+		}
+		if (edit.kept.size() == graph.layout.max_degree) {
+			if (!free_place) {
+				parent = *anchored;
+				continue;
+			}
+			edit.kept.erase(std::find(edit.kept.begin(), edit.kept.end(), *free_place));
+		}
+		edit.added.push_back({orphan.id, orphan.scalars, arena.Add(orphan.code.data()), true});
+		edits.push_back(std::move(edit));
+		return;
+	}
+}
+
+void ConsolidateBatch::FindAnchoredBy(NodeId first) {
 	PageCacheCounters counters;
-	const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(dead), PageKind::NODES, counters);
-	const NodeView node(graph.layout, page.data(), dead, graph.node_end);
-	for (uint32_t i = 0; i < node.Degree(); i++) {
-		const NodeId other = node.Neighbor(i);
-		if (!parameters.is_dead(other) && seen.Insert(other)) {
-			space.AddCode(node.Code(i), node.Scalars(i));
-			candidates.push_back({other, node.Scalars(i), arena.Add(node.Code(i))});
+	pending.assign(1, first);
+	for (size_t next = 0; next < pending.size(); next++) {
+		const PageRef page =
+		    graph.cache->Pin(graph.file_key, graph.layout.PageOf(pending[next]), PageKind::NODES, counters);
+		const NodeView node(graph.layout, page.data(), pending[next], graph.node_end);
+		for (uint32_t i = 0; i < node.Degree(); i++) {
+			if (!node.IsAnchor(i)) {
+				continue;
+			}
+			const NodeId other = node.Neighbor(i);
+			if (!parameters.is_dead(other)) {
+				Adopt(node, i);
+			} else if (pending.size() < ANCHORED_MAX) {
+				pending.push_back(other);
+			}
+		}
+	}
+}
+
+void ConsolidateBatch::AddCandidatesBehind(NodeId first) {
+	const size_t enough = candidates.size() + CANDIDATES_BEHIND;
+	pending.clear();
+	if (seen.Insert(first)) {
+		pending.push_back(first);
+	}
+	PageCacheCounters counters;
+	// Where many near each other are deleted, the live ones lie behind several dead ones.
+	for (size_t next = 0; next < pending.size() && next < DEAD_BEHIND_MAX && candidates.size() < enough; next++) {
+		const NodeId dead = pending[next];
+		const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(dead), PageKind::NODES, counters);
+		const NodeView node(graph.layout, page.data(), dead, graph.node_end);
+		for (uint32_t i = 0; i < node.Degree(); i++) {
+			const NodeId other = node.Neighbor(i);
+			if (!seen.Insert(other)) {
+				continue;
+			}
+			if (parameters.is_dead(other)) {
+				pending.push_back(other);
+			} else {
+				space.AddCode(node.Code(i), node.Scalars(i));
+				candidates.push_back({other, node.Scalars(i), arena.Add(node.Code(i)), false});
+			}
 		}
 	}
 }

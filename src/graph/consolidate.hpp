@@ -2,7 +2,8 @@
 // with edges to dead ones gets, in their place, the best of what those led to. One pass over all blocks, so that no
 // edge, and no code of a deleted vector, is left; then the dead nodes can be freed.
 //
-// Candidates are known by their codes only: the own ones, and those in the blocks of the dead neighbours.
+// Candidates are known by their codes only: the own ones, and those in the blocks of the dead neighbours. Who anchored
+// a dead node anchors from now on what that one anchored.
 #pragma once
 
 #include "graph/edge_space.hpp"
@@ -11,6 +12,7 @@
 #include "graph/prune.hpp"
 
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 namespace lm_diskann {
@@ -21,14 +23,32 @@ struct ConsolidateParameters {
 	std::function<bool(NodeId node)> is_dead;
 };
 
+//! A node that lost its anchor, as the edges to it have it.
+struct Orphan {
+	NodeId id;
+	//! The node to anchor it: its own anchors lead to other nodes, so no circle comes about.
+	NodeId parent;
+	CodeScalars scalars;
+	std::vector<uint8_t> code;
+};
+
 //! A range of nodes. Belongs to the graph's one changing thread.
 class ConsolidateBatch {
 public:
 	//! All arguments outlive the batch.
 	ConsolidateBatch(Graph &graph_p, const ConsolidateParameters &parameters_p);
 
-	//! Plans the repair of `node`, which is not dead; nodes come in ascending order. Throws CorruptionError, FileError.
-	void Plan(NodeId node);
+	//! Plans the repair of `node`, which is not dead; nodes come in ascending order. False: the place holds no row.
+	//! Throws CorruptionError, FileError.
+	bool Plan(NodeId node);
+	//! The nodes that a dead entry anchored become orphans, one behind the other, the first behind `next_entry`.
+	void OrphanChildrenOf(NodeId dead_entry, NodeId next_entry);
+	//! Plans that the parent of an orphan anchors it, or where that one has no room, one that it anchors in turn.
+	void PlanAnchor(const Orphan &orphan);
+	//! Nodes that nobody could take over so far.
+	std::vector<Orphan> &Orphans() {
+		return orphans;
+	}
 	//! Returns the number of pages written; the batch is empty again. Errors as ApplyEdits.
 	uint64_t Apply();
 	size_t EditCount() const {
@@ -36,7 +56,13 @@ public:
 	}
 
 private:
-	void AddCandidatesOf(NodeId dead);
+	//! Adds to `adopted` the live nodes that `dead` anchors, itself or over other dead ones.
+	void FindAnchoredBy(NodeId dead);
+	void Adopt(const NodeView &node, uint32_t edge);
+	//! Those left in `adopted` become orphans, one behind the other, the first behind `parent`.
+	void OrphanAdopted(NodeId parent);
+	//! The live nodes that `dead` leads to, over other dead ones if need be.
+	void AddCandidatesBehind(NodeId dead);
 
 	Graph &graph;
 	const ConsolidateParameters &parameters;
@@ -45,6 +71,9 @@ private:
 	//! Scratch: edges by their position in `space`, less one for the node itself.
 	EdgeSpace space;
 	NodeSet seen;
+	std::unordered_map<NodeId, Orphan> adopted;
+	std::vector<Orphan> orphans;
+	std::vector<NodeId> pending;
 	std::vector<NodeEdge> candidates;
 	std::vector<ScoredNode> scored, chosen, dropped;
 };

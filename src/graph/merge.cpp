@@ -4,7 +4,6 @@
 #include "vector/distance.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace lm_diskann {
 
@@ -69,8 +68,8 @@ void MergeBatch::Encode() {
 	}
 }
 
-NodeEdge MergeBatch::EdgeTo(uint32_t index) const {
-	return {nodes[index].id, scalars[index], codes[index]};
+NodeEdge MergeBatch::EdgeTo(uint32_t index, bool is_anchor) const {
+	return {nodes[index].id, scalars[index], codes[index], is_anchor};
 }
 
 void MergeBatch::Link(uint32_t index) {
@@ -94,20 +93,86 @@ void MergeBatch::Link(uint32_t index) {
 	std::sort(scored.begin(), scored.end());
 	RobustPrune(
 	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
-	bool is_forced = true;
-	for (const ScoredNode &neighbor : chosen) {
-		const Candidate &candidate = candidates[neighbor.node.value];
+	dropped.resize(std::min<size_t>(dropped.size(), graph.layout.max_degree));
+	FindCodes(chosen, edges[index].chosen);
+	FindCodes(dropped, edges[index].fill);
+	if (chosen.empty() && nearest_dead != NO_NODE) {
+		// Nothing else is left around: searches come by the dead.
+		back_edges.push_back({nearest_dead, index, true});
+	}
+	// AddBackEdgeInBatch uses the scratch.
+	const std::vector<ScoredNode> targets = chosen;
+	const std::vector<Candidate> known = candidates;
+	const size_t anchor = ChooseAnchor(targets);
+	for (size_t i = 0; i < targets.size(); i++) {
+		const Candidate &candidate = known[targets[i].node.value];
 		if (candidate.in_batch == NOT_IN_BATCH) {
-			back_edges.push_back({candidate.id, index, is_forced});
-			is_forced = false;
+			back_edges.push_back({candidate.id, index, i == anchor});
+		} else {
+			AddBackEdgeInBatch(candidate.in_batch, index, i == anchor);
 		}
 	}
-	// A block has room for all: the nearest of those dropped fill it.
-	for (size_t i = 0; i < dropped.size() && chosen.size() < graph.layout.max_degree; i++) {
-		chosen.push_back(dropped[i]);
+}
+
+size_t MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
+	// Room is left for edges that are chosen for being good.
+	const size_t anchor_max = std::max(1U, graph.layout.max_degree / 2);
+	for (size_t i = 0; i < targets.size(); i++) {
+		const Candidate &candidate = candidates[targets[i].node.value];
+		size_t count = 0;
+		if (candidate.in_batch != NOT_IN_BATCH) {
+			for (const NodeEdge &edge : edges[candidate.in_batch].chosen) {
+				count += edge.is_anchor ? 1 : 0;
+			}
+		} else {
+			const auto place = std::find(pinned_nodes.begin(), pinned_nodes.end(), candidate.id) - pinned_nodes.begin();
+			const NodeView node(graph.layout, pinned[size_t(place)].data(), candidate.id, graph.node_end);
+			for (uint32_t edge = 0; edge < node.Degree(); edge++) {
+				count += node.IsAnchor(edge) ? 1 : 0;
+			}
+			count += planned_anchors[candidate.id];
+		}
+		if (count < anchor_max) {
+			if (candidate.in_batch == NOT_IN_BATCH) {
+				planned_anchors[candidate.id]++;
+			}
+			return i;
+		}
 	}
-	std::sort(chosen.begin(), chosen.end());
-	FindCodes(chosen, edges[index]);
+	return 0;
+}
+
+void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anchor) {
+	scored.clear();
+	for (uint32_t position = 1; position < space.Count(); position++) {
+		scored.push_back({space.Distance(0, position), NodeId(position)});
+	}
+	std::sort(scored.begin(), scored.end());
+	PruneLimits filled = limits;
+	filled.fill_degree = graph.layout.max_degree;
+	RobustPrune(
+	    scored, filled, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	KeepForced(
+	    scored, graph.layout.max_degree, [&](NodeId position) { return is_anchor(position.value); }, chosen);
+}
+
+void MergeBatch::AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor) {
+	std::vector<NodeEdge> &list = edges[target].chosen;
+	list.push_back(EdgeTo(source, is_anchor));
+	if (list.size() <= graph.layout.max_degree) {
+		return;
+	}
+	space.Clear();
+	space.AddFrom(batch_space, target);
+	for (const NodeEdge &edge : list) {
+		space.AddCode(edge.code, edge.scalars);
+	}
+	PruneSpace([&](uint32_t position) { return list[position - 1].is_anchor; });
+	std::vector<NodeEdge> kept;
+	for (const ScoredNode &neighbor : chosen) {
+		kept.push_back(list[neighbor.node.value - 1]);
+	}
+	list.swap(kept);
 }
 
 void MergeBatch::AddVisited(const BeamSearch &search) {
@@ -130,8 +195,15 @@ void MergeBatch::AddVisited(const BeamSearch &search) {
 		pages.clear();
 		wanted.clear();
 	};
+	nearest_dead = NO_NODE;
+	float dead_distance = 0;
 	for (const Visit &visit : search.Visits()) {
-		if (!parameters.is_dead(visit.node, visit.row_id)) {
+		if (parameters.is_dead(visit.node, visit.row_id)) {
+			if (nearest_dead == NO_NODE || visit.distance < dead_distance) {
+				nearest_dead = visit.node;
+				dead_distance = visit.distance;
+			}
+		} else {
 			pages.push_back(graph.layout.PageOf(visit.node));
 			wanted.push_back(visit.node);
 			if (pages.size() == BeamSearch::BEAM_WIDTH_MAX) {
@@ -146,13 +218,10 @@ void MergeBatch::AddVisited(const BeamSearch &search) {
 
 void MergeBatch::AddBatchMates(uint32_t index) {
 	std::vector<ScoredNode> mates;
-	for (uint32_t other = 0; other < nodes.size(); other++) {
-		if (other != index) {
-			mates.push_back({batch_space.Distance(index, other), NodeId(other)});
-		}
+	for (uint32_t other = 0; other < index; other++) {
+		mates.push_back({batch_space.Distance(index, other), NodeId(other)});
 	}
-	const bool is_small = candidates.size() < BATCH_MATES_MAX;
-	const size_t count = is_small ? mates.size() : std::min(mates.size(), BATCH_MATES_MAX);
+	const size_t count = candidates.size() < BATCH_MATES_MAX ? mates.size() : std::min(mates.size(), BATCH_MATES_MAX);
 	std::partial_sort(mates.begin(), mates.begin() + long(count), mates.end());
 	for (size_t i = 0; i < count; i++) {
 		space.AddFrom(batch_space, mates[i].node.value);
@@ -166,10 +235,10 @@ void MergeBatch::FindCodes(const std::vector<ScoredNode> &neighbors, std::vector
 	for (const ScoredNode &neighbor : neighbors) {
 		const Candidate &candidate = candidates[neighbor.node.value];
 		if (candidate.in_batch != NOT_IN_BATCH) {
-			found.push_back(EdgeTo(candidate.in_batch));
+			found.push_back(EdgeTo(candidate.in_batch, false));
 		} else {
 			missing.emplace(candidate.id.value, found.size());
-			found.push_back({candidate.id, {}, nullptr});
+			found.push_back({candidate.id, {}, nullptr, false});
 		}
 	}
 	for (size_t i = 0; i < pinned.size() && !missing.empty(); i++) {
@@ -177,7 +246,7 @@ void MergeBatch::FindCodes(const std::vector<ScoredNode> &neighbors, std::vector
 		for (uint32_t edge = 0; edge < node.Degree(); edge++) {
 			const auto entry = missing.find(node.Neighbor(edge).value);
 			if (entry != missing.end()) {
-				found[entry->second] = {node.Neighbor(edge), node.Scalars(edge), arena.Add(node.Code(edge))};
+				found[entry->second] = {node.Neighbor(edge), node.Scalars(edge), arena.Add(node.Code(edge)), false};
 				missing.erase(entry);
 			}
 		}
@@ -208,7 +277,7 @@ void MergeBatch::PlanBackEdges(size_t begin, size_t end) {
 			edit.kept.push_back(i);
 		}
 		for (size_t i = begin; i < end; i++) {
-			edit.added.push_back(EdgeTo(back_edges[i].source));
+			edit.added.push_back(EdgeTo(back_edges[i].source, back_edges[i].is_anchor));
 		}
 		edits.push_back(std::move(edit));
 		return;
@@ -223,49 +292,20 @@ void MergeBatch::PlanBackEdges(size_t begin, size_t end) {
 	for (size_t i = begin; i < end; i++) {
 		space.AddFrom(batch_space, back_edges[i].source);
 	}
-	scored.clear();
-	for (uint32_t position = 1; position < space.Count(); position++) {
-		scored.push_back({space.Distance(0, position), NodeId(position)});
-	}
-	std::sort(scored.begin(), scored.end());
-	PruneLimits filled = limits;
-	filled.fill_degree = graph.layout.max_degree;
-	RobustPrune(
-	    scored, filled, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
-	// A forced edge that lost takes the place of the farthest one that is not forced.
 	const uint32_t first_new = 1 + node.Degree();
-	std::vector<bool> is_chosen(space.Count());
+	PruneSpace([&](uint32_t position) {
+		return position < first_new ? node.IsAnchor(position - 1) : back_edges[begin + position - first_new].is_anchor;
+	});
 	for (const ScoredNode &neighbor : chosen) {
-		is_chosen[neighbor.node.value] = true;
-	}
-	const auto is_forced = [&](uint32_t position) {
-		return position >= first_new && back_edges[begin + position - first_new].is_forced;
-	};
-	size_t last = chosen.size();
-	for (uint32_t position = first_new; position < space.Count(); position++) {
-		if (is_chosen[position] || !is_forced(position)) {
-			continue;
-		}
-		while (last > 0 && is_forced(chosen[last - 1].node.value)) {
-			last--;
-		}
-		if (last == 0) {
-			break;
-		}
-		last--;
-		is_chosen[chosen[last].node.value] = false;
-		is_chosen[position] = true;
-	}
-	for (uint16_t i = 0; i < node.Degree(); i++) {
-		if (is_chosen[1 + i]) {
-			edit.kept.push_back(i);
+		const uint32_t position = neighbor.node.value;
+		if (position < first_new) {
+			edit.kept.push_back(uint16_t(position - 1));
+		} else {
+			const BackEdge &back_edge = back_edges[begin + position - first_new];
+			edit.added.push_back(EdgeTo(back_edge.source, back_edge.is_anchor));
 		}
 	}
-	for (uint32_t position = first_new; position < space.Count(); position++) {
-		if (is_chosen[position]) {
-			edit.added.push_back(EdgeTo(back_edges[begin + position - first_new].source));
-		}
-	}
+	std::sort(edit.kept.begin(), edit.kept.end());
 	if (!edit.added.empty()) {
 		edits.push_back(std::move(edit));
 	}
@@ -282,7 +322,14 @@ uint64_t MergeBatch::WriteNewNodes() {
 			ClearRow(layout, page.data(), NodeId(id.value * layout.nodes_per_page + place));
 		}
 		for (; i < nodes.size() && layout.PageOf(nodes[i].id) == id; i++) {
-			WriteNode(layout, page.data(), nodes[i].id, nodes[i].row_id, nodes[i].floats, nodes[i].bytes, edges[i]);
+			std::vector<NodeEdge> &list = edges[i].chosen;
+			for (const NodeEdge &edge : edges[i].fill) {
+				const auto is_same = [&](const NodeEdge &other) { return other.id == edge.id; };
+				if (list.size() < layout.max_degree && std::none_of(list.begin(), list.end(), is_same)) {
+					list.push_back(edge);
+				}
+			}
+			WriteNode(layout, page.data(), nodes[i].id, nodes[i].row_id, nodes[i].floats, nodes[i].bytes, list);
 		}
 		graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
 		page_count++;

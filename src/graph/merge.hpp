@@ -3,8 +3,9 @@
 // grouped by their target so that each block is written once a batch.
 //
 // A target's block holds its neighbours as codes only, so whether a full list keeps a new edge is decided by
-// RobustPrune over decoded codes. Vectors of one batch are candidates of each other. Planning only reads, so it may
-// take its time beside searches and checkpoints; applying is short.
+// RobustPrune over decoded codes. A vector also has those before it in its batch as candidates, with back-edges like
+// any other. The first back-edge anchors the new node: it is never dropped, so every node can be reached over anchors
+// from an entry. Planning only reads, so it may take its time beside searches and checkpoints; applying is short.
 #pragma once
 
 #include "graph/edge_space.hpp"
@@ -13,6 +14,7 @@
 #include "graph/search.hpp"
 
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 namespace lm_diskann {
@@ -54,12 +56,16 @@ public:
 	}
 
 private:
-	//! An edge that node `source` of the batch asks of `target`. A forced one is kept whatever else goes, so that the
-	//! new node can be reached.
+	//! An edge that node `source` of the batch asks of `target`.
 	struct BackEdge {
 		NodeId target;
 		uint32_t source;
-		bool is_forced;
+		bool is_anchor;
+	};
+	//! What is known of the edges of a new node: chosen ones, and nearer ones left out that may fill its block.
+	struct NewEdges {
+		std::vector<NodeEdge> chosen;
+		std::vector<NodeEdge> fill;
 	};
 	//! Where a candidate's own vector and code come from.
 	struct Candidate {
@@ -73,9 +79,14 @@ private:
 	void Link(uint32_t index);
 	void AddVisited(const BeamSearch &search);
 	void AddBatchMates(uint32_t index);
-	void FindCodes(const std::vector<ScoredNode> &chosen, std::vector<NodeEdge> &found);
+	void FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found);
 	void PlanBackEdges(size_t begin, size_t end);
-	NodeEdge EdgeTo(uint32_t index) const;
+	//! The one of `targets` whose back-edge anchors the new node.
+	size_t ChooseAnchor(const std::vector<ScoredNode> &targets);
+	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
+	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself.
+	void PruneSpace(const std::function<bool(uint32_t position)> &is_anchor);
+	NodeEdge EdgeTo(uint32_t index, bool is_anchor) const;
 	uint64_t WriteNewNodes();
 
 	Graph &graph;
@@ -88,9 +99,11 @@ private:
 	std::vector<const uint8_t *> codes;
 	CodeArena arena;
 	EdgeSpace batch_space;
-	std::vector<std::vector<NodeEdge>> edges;
+	std::vector<NewEdges> edges;
 	std::vector<BackEdge> back_edges;
 	std::vector<EdgeEdit> edits;
+	//! Anchors that present nodes get.
+	std::unordered_map<NodeId, size_t> planned_anchors;
 	SearchCounters counters;
 
 	//! Scratch of one vector: its candidates, which are numbered by their position in `space`.
@@ -99,6 +112,8 @@ private:
 	std::vector<ScoredNode> scored, chosen, dropped;
 	std::vector<PageRef> pinned;
 	std::vector<NodeId> pinned_nodes;
+	//! The dead node nearest to the vector that a search met.
+	NodeId nearest_dead = NO_NODE;
 	std::vector<float> widened;
 	std::vector<float> encode_scratch;
 };

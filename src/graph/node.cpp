@@ -45,7 +45,7 @@ public:
 		ids[index] = edge.id.value;
 		factors[index] = edge.scalars.factor;
 		biases[index] = edge.scalars.bias;
-		references[index] = edge.scalars.reference;
+		references[index] = uint16_t(edge.scalars.reference | (edge.is_anchor ? ANCHOR_BIT : 0));
 		std::memcpy(codes + index * code_bytes, edge.code, code_bytes);
 	}
 	void Move(size_t from, size_t to) const {

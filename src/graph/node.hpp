@@ -28,6 +28,10 @@ static_assert(sizeof(NodeHead) == 32);
 //! Row of a node that stands for none: its row was replaced, or the place was never used. DO NOT CHANGE: it is on disk.
 static constexpr RowId NO_ROW = RowId(-1);
 
+//! In an edge's reference: the neighbour relies on this edge to be reached, so no pruning may drop it. The edges marked
+//! so form a forest whose roots are entries. DO NOT CHANGE: it is on disk.
+static constexpr uint16_t ANCHOR_BIT = 0x8000;
+
 //! Where everything lies. Derived from the configuration alone, so it is never stored.
 struct NodeLayout {
 	uint32_t page_size = 0;
@@ -101,7 +105,10 @@ public:
 		return node + layout.codes_offset;
 	}
 	CodeScalars Scalars(uint32_t index) const {
-		return {Factors()[index], Biases()[index], References()[index]};
+		return {Factors()[index], Biases()[index], uint16_t(References()[index] & ~ANCHOR_BIT)};
+	}
+	bool IsAnchor(uint32_t index) const {
+		return (References()[index] & ANCHOR_BIT) != 0;
 	}
 	const uint8_t *Code(uint32_t index) const {
 		return Codes() + size_t(index) * layout.code_bytes;
@@ -120,6 +127,7 @@ struct NodeEdge {
 	NodeId id;
 	CodeScalars scalars;
 	const uint8_t *code = nullptr;
+	bool is_anchor = false;
 };
 
 //! Writes a whole node into `page` (zeroed, page_size bytes). Exactly one of `floats` and `bytes` is set: the vector as

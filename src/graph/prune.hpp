@@ -52,4 +52,26 @@ void RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &l
 	std::sort(chosen.begin(), chosen.end());
 }
 
+//! Makes sure that every one of `candidates` that is forced is among `chosen`: in free room, or in place of the
+//! farthest that is not forced, as long as there is one. `chosen` stays ascending.
+template <class IS_FORCED>
+void KeepForced(const std::vector<ScoredNode> &candidates, uint32_t max_degree, IS_FORCED &&is_forced,
+                std::vector<ScoredNode> &chosen) {
+	for (const ScoredNode &candidate : candidates) {
+		const auto is_same = [&](const ScoredNode &other) { return other.node == candidate.node; };
+		if (!is_forced(candidate.node) || std::any_of(chosen.begin(), chosen.end(), is_same)) {
+			continue;
+		}
+		if (chosen.size() >= max_degree) {
+			const auto farthest = std::find_if(chosen.rbegin(), chosen.rend(),
+			                                   [&](const ScoredNode &other) { return !is_forced(other.node); });
+			if (farthest == chosen.rend()) {
+				return;
+			}
+			chosen.erase(std::next(farthest).base());
+		}
+		chosen.insert(std::upper_bound(chosen.begin(), chosen.end(), candidate), candidate);
+	}
+}
+
 } // namespace lm_diskann

@@ -43,6 +43,17 @@ BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam
 	}
 }
 
+bool BeamSearch::StartAt(const std::vector<NodeId> &entries) {
+	bool has_started = false;
+	for (size_t reference = 0; reference < entries.size(); reference++) {
+		if (entries[reference] != NO_NODE && seen.Insert(entries[reference])) {
+			PushCandidate({prepared.reference_terms[reference], entries[reference]});
+			has_started = true;
+		}
+	}
+	return has_started;
+}
+
 void BeamSearch::PushCandidate(Candidate candidate) {
 	LMD_DCHECK(candidate.distance == candidate.distance, "a candidate's distance is not a number");
 	if (nearest_expanded.size() >= list_size && list_size > 0 && candidate.distance >= nearest_expanded.front()) {

@@ -48,6 +48,9 @@ public:
 	//! Expands until the list of `list_size` is exhausted. Later calls continue with a list at least as large.
 	//! Throws CorruptionError, FileError.
 	void Expand(uint32_t list_size);
+	//! Begins at every entry of `entries` that was not met; false: there was none. For when all else is exhausted:
+	//! changes may have cut parts of a graph off from the entries nearest to the query.
+	bool StartAt(const std::vector<NodeId> &entries);
 	//! True when every node that can be reached was expanded.
 	bool IsExhausted() const {
 		return frontier.empty() && overflow.empty();

@@ -137,7 +137,7 @@ private:
 	bool EdgeEquals(const NodeView &node, uint32_t edge, const CodeWindow &window, uint64_t at) const {
 		const uint32_t code_bytes = graph.layout.code_bytes;
 		const CodeScalars &scalars = window.scalars[at];
-		return node.References()[edge] == scalars.reference && node.Factors()[edge] == scalars.factor &&
+		return node.Scalars(edge).reference == scalars.reference && node.Factors()[edge] == scalars.factor &&
 		       node.Biases()[edge] == scalars.bias &&
 		       std::memcmp(node.Codes() + size_t(edge) * code_bytes, window.codes.data() + at * code_bytes,
 		                   code_bytes) == 0;

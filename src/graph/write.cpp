@@ -78,7 +78,8 @@ void GraphWriter::WriteItem(size_t item) {
 			edges.clear();
 			for (const ScoredNode &neighbor : neighbors) {
 				const size_t other = neighbor.node.value;
-				edges.push_back({neighbor.node, scalars[other], codes.data() + other * layout.code_bytes});
+				edges.push_back({neighbor.node, scalars[other], codes.data() + other * layout.code_bytes,
+				                 builder.AnchorOf(neighbor.node) == node});
 			}
 			uint8_t *page = pages.data() + (layout.PageOf(node).value - first_page) * layout.page_size;
 			WriteNode(layout, page, node, row_ids[i], space.Floats(node), space.Bytes(node), edges);

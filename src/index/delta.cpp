@@ -35,9 +35,8 @@ std::vector<uint8_t> DeltaSnapshot::Serialize() const {
 	return bytes;
 }
 
-Delta::Delta(ElementType element_type_p, uint32_t dims_p, ReadBlob read_blob_p)
-    : element_type(element_type_p), dims(dims_p),
-      vector_bytes(dims_p * (element_type_p == ElementType::FLOAT32 ? sizeof(float) : sizeof(int8_t))),
+Delta::Delta(ElementType element_type, uint32_t dims, ReadBlob read_blob_p)
+    : vector_bytes(dims * (element_type == ElementType::FLOAT32 ? sizeof(float) : sizeof(int8_t))),
       read_blob(std::move(read_blob_p)) {
 }
 

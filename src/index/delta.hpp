@@ -42,7 +42,7 @@ public:
 	//! A place in the order of insertion. None is given twice.
 	using Sequence = uint64_t;
 
-	Delta(ElementType element_type_p, uint32_t dims_p, ReadBlob read_blob_p);
+	Delta(ElementType element_type, uint32_t dims, ReadBlob read_blob_p);
 	//! Throws CorruptionError.
 	static Delta Deserialize(ConstByteSpan bytes, ElementType element_type, uint32_t dims, ReadBlob read_blob);
 
@@ -119,8 +119,6 @@ private:
 	Chunk &TailChunk();
 	void EraseAt(Sequence sequence) noexcept;
 
-	ElementType element_type;
-	uint32_t dims;
 	size_t vector_bytes;
 	ReadBlob read_blob;
 	//! By number; sequence = number * CHUNK_ROWS + place.

@@ -1,6 +1,7 @@
 // What an open index consists of; shared by the files that implement AnnIndex, IndexBuilder and SearchCursor.
 #pragma once
 
+#include "graph/consolidate.hpp"
 #include "graph/graph.hpp"
 #include "index/ann_index.hpp"
 #include "index/delta.hpp"
@@ -66,6 +67,9 @@ struct CompactState {
 	//! Nodes to take out, and the rows that they are of.
 	RowSet dead_nodes;
 	std::vector<std::pair<RowId, std::optional<NodeId>>> dead_rows;
+	std::vector<Orphan> orphans;
+	//! Some node that stays.
+	NodeId live_node = NO_NODE;
 	//! Pages as they were when it began, ascending.
 	std::vector<Extent> pages;
 	size_t extent = 0;
@@ -92,6 +96,8 @@ struct AnnIndex::Impl {
 	//! Writes what the snapshot has in RAM only, and takes note of it. write_mutex is held.
 	void StoreDelta(DeltaSnapshot &snapshot);
 	void MarkUnhealthy(const char *reason) noexcept;
+	//! Throws FileError after MarkUnhealthy: half of a batch may be in the file.
+	void RequireHealthy() const;
 
 	IndexConfiguration configuration;
 	std::unique_ptr<PageFile> file;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace lm_diskann {
 
@@ -76,7 +77,10 @@ private:
 	void StartCompact();
 	void Sweep(const std::function<bool()> &is_stopped);
 	void FinishCompact();
-	NodeId FindEntry(size_t reference, const RowSet &dead_nodes) const;
+	//! A live node near the reference; NO_NODE: there is none at all.
+	//! write_mutex is held.
+	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	NodeId FindEntry(size_t reference, const CompactState &compact) const;
 	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
 	ExtentSet RemoveNodes(const RowSet &dead_nodes);
 
@@ -307,7 +311,14 @@ bool Maintenance::Compact(const std::function<bool()> &is_stopped) {
 			return false;
 		}
 	}
-	Sweep(is_stopped);
+	try {
+		Sweep(is_stopped);
+	} catch (...) {
+		// Repairs that were planned and not applied are behind the place it had come to: it begins anew.
+		const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+		state.compact.reset();
+		throw;
+	}
 	if (state.compact->extent < state.compact->pages.size()) {
 		return true;
 	}
@@ -342,8 +353,8 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 		const uint32_t page = extent.first + compact.place;
 		for (uint32_t place = 0; place < per_page; place++) {
 			const NodeId node(page * per_page + place);
-			if (!parameters.is_dead(node)) {
-				batch.Plan(node);
+			if (!parameters.is_dead(node) && batch.Plan(node)) {
+				compact.live_node = node;
 			}
 		}
 		compact.done_count++;
@@ -358,16 +369,26 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 	if (batch.EditCount() > 0) {
 		apply();
 	}
+	compact.orphans.insert(compact.orphans.end(), batch.Orphans().begin(), batch.Orphans().end());
 }
 
-NodeId Maintenance::FindEntry(size_t reference, const RowSet &dead_nodes) const {
+void Maintenance::AnchorOrphans(const std::vector<Orphan> &orphans) {
+	const ConsolidateParameters parameters;
+	ConsolidateBatch batch(graph, parameters);
+	for (const Orphan &orphan : orphans) {
+		batch.PlanAnchor(orphan);
+		state.counters.blocks_written += batch.Apply();
+	}
+}
+
+NodeId Maintenance::FindEntry(size_t reference, const CompactState &compact) const {
 	BeamSearch search(graph, graph.quantizer.Reference(reference), 1);
 	search.Expand(state.configuration.l_build);
-	NodeId nearest = NO_NODE;
-	float distance = 0;
+	NodeId nearest = compact.live_node;
+	float distance = std::numeric_limits<float>::infinity();
 	for (const Visit &visit : search.Visits()) {
-		if (!dead_nodes.Contains(AsSetMember(visit.node)) && visit.row_id != NO_ROW &&
-		    (nearest == NO_NODE || visit.distance < distance)) {
+		if (!compact.dead_nodes.Contains(AsSetMember(visit.node)) && visit.row_id != NO_ROW &&
+		    visit.distance < distance) {
 			nearest = visit.node;
 			distance = visit.distance;
 		}
@@ -420,11 +441,29 @@ void Maintenance::FinishCompact() {
 	}
 	for (size_t reference = 0; reference < entries.size(); reference++) {
 		if (entries[reference] != NO_NODE && compact.dead_nodes.Contains(AsSetMember(entries[reference]))) {
-			entries[reference] = FindEntry(reference, compact.dead_nodes);
+			entries[reference] = FindEntry(reference, compact);
 		}
 	}
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
+		const std::vector<NodeId> former = graph.entries;
+		{
+			// Where orphans are looked for, and searches begin from now on.
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			graph.entries = entries;
+			state.is_graph_changed = true;
+			state.is_unpublished = true;
+		}
+		ConsolidateParameters parameters;
+		parameters.is_dead = [&](NodeId node) { return compact.dead_nodes.Contains(AsSetMember(node)); };
+		ConsolidateBatch children(graph, parameters);
+		for (size_t i = 0; i < former.size(); i++) {
+			if (former[i] != NO_NODE && parameters.is_dead(former[i]) && entries[i] != NO_NODE) {
+				children.OrphanChildrenOf(former[i], entries[i]);
+			}
+		}
+		AnchorOrphans(children.Orphans());
+		AnchorOrphans(compact.orphans);
 		ChangedRowMap changed(file, state.stored.row_map);
 		std::vector<uint64_t> erased;
 		for (const auto &[row_id, node] : compact.dead_rows) {
@@ -449,7 +488,6 @@ void Maintenance::FinishCompact() {
 					state.node_pages.Remove(first + i);
 				}
 			}
-			graph.entries = std::move(entries);
 			state.stored.row_map = changed.map.Root();
 			state.stored.node_count -= erased.size();
 			// Searches that began before may still follow edges to what was removed.
@@ -468,13 +506,21 @@ void Maintenance::FinishCompact() {
 	}
 }
 
+void AnnIndex::Impl::RequireHealthy() const {
+	if (!is_healthy) {
+		throw FileError(why.load());
+	}
+}
+
 bool AnnIndex::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
 	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
+	impl->RequireHealthy();
 	return Maintenance(*impl).Merge(row_max, is_stopped);
 }
 
 bool AnnIndex::Compact(const std::function<bool()> &is_stopped) {
 	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
+	impl->RequireHealthy();
 	return Maintenance(*impl).Compact(is_stopped);
 }
 

@@ -201,6 +201,12 @@ void AnnIndex::Impl::SpillDelta() {
 Marker AnnIndex::Publish() {
 	const std::lock_guard<std::mutex> write_guard(impl->write_mutex);
 	PageFile &file = *impl->file;
+	if (!impl->is_healthy) {
+		// Half of a batch may be in the file.
+		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
+		impl->is_unpublished = true;
+		throw FileError(impl->why.load());
+	}
 	// Everything that belongs to this generation, at one moment; searches and deletes go on while it is written.
 	StoredRoots roots = {};
 	DeltaSnapshot delta;
@@ -239,7 +245,7 @@ Marker AnnIndex::Publish() {
 		std::swap(is_graph_changed, impl->is_graph_changed);
 		impl->is_unpublished = false;
 	}
-	// An error from here on leaves the changes unnoted, but also a file that is poisoned or not trusted any more.
+	// After an error from here on nothing more is published.
 	try {
 		impl->cache->Flush(impl->graph.file_key);
 		if (is_delta_changed) {
@@ -270,6 +276,8 @@ Marker AnnIndex::Publish() {
 		return marker;
 	} catch (...) {
 		impl->MarkUnhealthy("the index could not be published");
+		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
+		impl->is_unpublished = true;
 		throw;
 	}
 }

@@ -81,13 +81,18 @@ struct SearchCursor::Impl {
 		}
 	}
 
+	bool StartAtAllEntries() {
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		return search->StartAt(state.graph.entries);
+	}
+
 	std::vector<Neighbor> Next(size_t count) {
 		if (list_size < returned + count) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max(returned + count, size_t(list_size) * 2)));
 		}
 		search->Expand(list_size);
 		CollectVisits();
-		while (pending.size() < count && !search->IsExhausted()) {
+		while (pending.size() < count && (!search->IsExhausted() || StartAtAllEntries())) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, size_t(list_size) * 2));
 			search->Expand(list_size);
 			CollectVisits();

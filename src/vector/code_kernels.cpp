@@ -30,9 +30,8 @@ int32_t CodeDotProduct(const int8_t *query, const uint8_t *code, size_t code_byt
 //! sum + products of unsigned levels (at most 15, so that two products fit 16 bits) and signed bytes, added in fours.
 template <class DU, class VU = hn::Vec<DU>, class VI = hn::Vec<hn::RebindToSigned<DU>>,
           class V32 = hn::Vec<hn::Repartition<int32_t, DU>>>
-HWY_INLINE V32 AddProducts(DU du, VU levels, VI query, V32 sum) {
+HWY_INLINE V32 AddProducts([[maybe_unused]] DU du, VU levels, VI query, V32 sum) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3
-	const hn::Repartition<int32_t, DU> d32;
 #if HWY_TARGET == HWY_AVX3
 	if constexpr (sizeof(VU) == 64) {
 		const auto pairs = _mm512_maddubs_epi16(levels.raw, query.raw);

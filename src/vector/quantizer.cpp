@@ -373,8 +373,9 @@ void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const
 		CodeDotProducts(form.bits, query.rotated.data(), codes + begin * code_bytes, code_bytes, end - begin, sums);
 		for (size_t i = begin; i < end; i++) {
 			const float product = query.step * (form.step * float(sums[i - begin]) - query_offset);
-			distances[i] = reference_ids[i] < query.reference_terms.size()
-			                   ? query.reference_terms[reference_ids[i]] + biases[i] + factors[i] * product
+			const size_t reference = reference_ids[i] & REFERENCE_MASK;
+			distances[i] = reference < query.reference_terms.size()
+			                   ? query.reference_terms[reference] + biases[i] + factors[i] * product
 			                   : std::numeric_limits<float>::infinity();
 		}
 	}

@@ -34,6 +34,9 @@ struct CodeScalars {
 	uint16_t reference = 0;
 };
 
+//! The top bit of a stored reference does not belong to it: blocks keep a mark of theirs there.
+static constexpr uint16_t REFERENCE_MASK = 0x7FFF;
+
 //! A query made ready for estimates. Belongs to one thread; reuse it to avoid allocation.
 struct PreparedQuery {
 	//! So many references are in order.

@@ -122,6 +122,25 @@ TEST_P(EveryOperationFails, WhileRowsAreDeleted) {
 	});
 }
 
+TEST_P(EveryOperationFails, WhileRowsAreMergedAndTakenOut) {
+	RunFlow([](IndexHost &host) {
+		RowSource source = Source();
+		const auto never = [] { return false; };
+		host.Change({false, source.MakeRun(int64_t(host.Rows().CoveredRows()), 20)});
+		host.Change({false, source.MakeRun(10, 6)}); // Rows that have a node already.
+		host.Merge(16, never);
+		host.Change({true, source.MakeRun(30, 12)});
+		host.Publish(true);
+		host.Merge(100, never);
+		host.Compact(never);
+		host.Publish(true);
+		host.Confirm(host.Named());
+		host.Change({false, source.MakeRun(int64_t(host.Rows().CoveredRows()), 10)});
+		host.Merge(100, never);
+		host.Publish(false);
+	});
+}
+
 TEST_P(EveryOperationFails, WhileAnIndexIsOpened) {
 	RunFlow([](IndexHost &host) { host.Restart(IndexHost::End::CLOSE, false, 0); });
 }

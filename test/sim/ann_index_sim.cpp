@@ -3,10 +3,11 @@
 namespace lm_diskann {
 
 const std::vector<AnnIndexSim::Step> AnnIndexSim::STEPS = {
-    {20, &AnnIndexSim::Append}, {10, &AnnIndexSim::Replace},    {6, &AnnIndexSim::RevertAndReuse},
-    {15, &AnnIndexSim::Delete}, {18, &AnnIndexSim::Publish},    {10, &AnnIndexSim::Confirm},
-    {12, &AnnIndexSim::Search}, {3, &AnnIndexSim::ReadAll},     {8, &AnnIndexSim::InjectFault},
-    {3, &AnnIndexSim::Heal},    {3, &AnnIndexSim::ResizeCache}, {5, &AnnIndexSim::Restart},
+    {20, &AnnIndexSim::Append},     {10, &AnnIndexSim::Replace},    {6, &AnnIndexSim::RevertAndReuse},
+    {15, &AnnIndexSim::Delete},     {18, &AnnIndexSim::Publish},    {10, &AnnIndexSim::Confirm},
+    {14, &AnnIndexSim::Merge},      {6, &AnnIndexSim::Compact},     {12, &AnnIndexSim::Search},
+    {3, &AnnIndexSim::ReadAll},     {8, &AnnIndexSim::InjectFault}, {3, &AnnIndexSim::Heal},
+    {3, &AnnIndexSim::ResizeCache}, {5, &AnnIndexSim::Restart},
 };
 
 AnnIndexSim::AnnIndexSim(uint64_t seed)
@@ -89,6 +90,19 @@ void AnnIndexSim::Delete() {
 		change.rows.push_back({AnyRow(), std::nullopt});
 	}
 	host.Change(change);
+}
+
+std::function<bool()> AnnIndexSim::AnyStop() {
+	const uint64_t questions = random() % 4 == 0 ? random() % 30 : UINT64_MAX;
+	return [questions, asked = uint64_t(0)]() mutable { return ++asked > questions; };
+}
+
+void AnnIndexSim::Merge() {
+	host.Merge(1 + random() % 40, AnyStop());
+}
+
+void AnnIndexSim::Compact() {
+	host.Compact(AnyStop());
 }
 
 void AnnIndexSim::Publish() {

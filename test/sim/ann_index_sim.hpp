@@ -30,6 +30,8 @@ private:
 	void Replace();
 	void RevertAndReuse();
 	void Delete();
+	void Merge();
+	void Compact();
 	void Publish();
 	void Confirm();
 	void Search();
@@ -42,6 +44,8 @@ private:
 	//! A row id that was given, or now and then one that was not.
 	RowId AnyRow();
 	uint64_t AnyCacheBytes();
+	//! Stops after some questions, or never.
+	std::function<bool()> AnyStop();
 
 	std::mt19937_64 random;
 	RowSource source;

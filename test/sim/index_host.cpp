@@ -99,6 +99,24 @@ bool IndexHost::Publish(bool is_named) {
 	return true;
 }
 
+bool IndexHost::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
+	return Attempt([&] {
+		rows.AllowMisses();
+		const uint64_t before = index->Summary().delta_count;
+		const bool has_more = index->Merge(row_max, is_stopped);
+		const uint64_t after = index->Summary().delta_count;
+		Require(after + row_max >= before && after <= before, "a merge takes no more rows than it was told to");
+		Require(has_more == (after > 0), "a merge says whether rows are left");
+	});
+}
+
+bool IndexHost::Compact(const std::function<bool()> &is_stopped) {
+	return Attempt([&] {
+		rows.AllowMisses();
+		index->Compact(is_stopped);
+	});
+}
+
 void IndexHost::Confirm(Generation generation) {
 	index->Confirm(std::min(generation, Named()));
 }

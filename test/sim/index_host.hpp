@@ -25,6 +25,10 @@ public:
 	bool Change(const HostChange &change);
 	//! Publishes, and names the generation if `is_named`.
 	bool Publish(bool is_named);
+	//! Merges up to `row_max` rows of the delta; gives up when `is_stopped` says so.
+	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
+	//! Takes deleted rows out of the graph, in one go or until `is_stopped`.
+	bool Compact(const std::function<bool()> &is_stopped);
 	//! Tells the index that `generation`, or the last named one, is durable.
 	void Confirm(Generation generation);
 	bool Search(const std::vector<float> &query, size_t k, uint32_t list_size);

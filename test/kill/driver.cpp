@@ -16,9 +16,8 @@ constexpr auto SILENCE_MAX = std::chrono::seconds(60);
 //! A phase that does not come for so long is given up.
 constexpr auto PATIENCE = std::chrono::seconds(3);
 constexpr auto FREE_RUN_MAX = std::chrono::microseconds(1'500'000);
-//! One in so many kills is followed by a fresh database, and every database of so many appended rows.
+//! One in so many kills is followed by a fresh database.
 constexpr uint64_t KILLS_PER_DATABASE = 25;
-constexpr int64_t APPENDED_ROWS_MAX = 60'000;
 
 std::chrono::microseconds Seconds(double seconds) {
 	return std::chrono::microseconds(int64_t(seconds * 1e6));
@@ -39,7 +38,6 @@ void Driver::StartDatabase() {
 	CreateTable(folder / "database");
 	log = std::ofstream(folder / "log");
 	committed = Contents();
-	appended_rows = 0;
 	database_count++;
 }
 
@@ -71,7 +69,6 @@ void Driver::Take(const std::string &line) {
 	} else if (word == "done") {
 		for (const auto &change : in_flight) {
 			committed.Apply(change);
-			appended_rows += change.AppendedRowsMax();
 		}
 		commit_count++;
 	} else if (word == "rollback") {
@@ -124,7 +121,7 @@ bool Driver::WaitForInstant(ChildProcess &worker) {
 
 std::vector<std::string> Driver::Kill() {
 	violations.clear();
-	if (database_count == 0 || appended_rows > APPENDED_ROWS_MAX || random.Next() % KILLS_PER_DATABASE == 0) {
+	if (database_count == 0 || random.Next() % KILLS_PER_DATABASE == 0) {
 		StartDatabase();
 	}
 	const auto database = folder / "database";

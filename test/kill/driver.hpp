@@ -48,8 +48,6 @@ private:
 	std::ofstream log;
 	//! What is committed for sure.
 	Contents committed;
-	//! At least as many as the database has row ids.
-	int64_t appended_rows = 0;
 	std::vector<Change> in_flight;
 	bool is_committing = false;
 	std::vector<std::string> violations;

@@ -41,10 +41,6 @@ std::string Change::Sql() const {
 	return "";
 }
 
-int64_t Change::AppendedRowsMax() const {
-	return kind == ChangeKind::INSERT || kind == ChangeKind::UPDATE_VECTOR || kind == ChangeKind::UPSERT ? count : 0;
-}
-
 std::string Change::ToText() const {
 	std::ostringstream text;
 	text << int(kind) << ' ' << first << ' ' << count << ' ' << stride << ' ' << value;

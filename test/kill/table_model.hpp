@@ -52,8 +52,6 @@ struct Change {
 	int64_t value = 0;
 
 	std::string Sql() const;
-	//! No fewer rows than it gives a row id: a changed vector is a row anew.
-	int64_t AppendedRowsMax() const;
 	//! One line without its end.
 	std::string ToText() const;
 	static Change FromText(const std::string &text);

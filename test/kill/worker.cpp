@@ -20,9 +20,6 @@ using duckdb::ExceptionType;
 
 //! Above this many rows every second one is removed: a search must stay exact with the largest L.
 constexpr size_t ROW_COUNT_MAX = 4000;
-//! From here on rows are only removed or changed in place. Beyond the first row group (122880 rows) DuckDB 1.4.4 takes
-//! a commit that fails back wrongly: ArrayColumnData::RevertAppend leaves the elements, and later vectors are shifted.
-constexpr int64_t ROW_ID_MAX = 110'000;
 constexpr int64_t VERSION_MAX = 1'000'000;
 
 class Worker {
@@ -65,8 +62,6 @@ private:
 	//! As committed and, inside a transaction, as that sees it.
 	Contents contents;
 	int64_t next_id = 0;
-	//! No row id given so far is larger.
-	int64_t row_id_max = 0;
 };
 
 void Worker::Open() {
@@ -80,7 +75,6 @@ void Worker::Open() {
 	}
 	contents = ReadContents(*connection);
 	next_id = std::max(next_id, contents.rows.empty() ? 0 : contents.rows.rbegin()->first + 1);
-	row_id_max = std::stoll(Query(*connection, "SELECT coalesce(max(rowid), 0) FROM t"));
 	// Something must bind the indexes before a checkpoint that does not (lifecycle trap 3). Each of these does.
 	switch (Draw(3)) {
 	case 0:
@@ -95,6 +89,9 @@ void Worker::Open() {
 	}
 }
 
+//! Draws no change whose commit can fail: a key that an open snapshot still holds is not written again. DuckDB 1.4.4
+//! takes a failed commit back wrongly in every row group but the first: ArrayColumnData::RevertAppend leaves the
+//! elements there, and the vectors of all later rows are those of others.
 Change Worker::DrawChange() {
 	Change change;
 	change.value = int64_t(Draw(VERSION_MAX));
@@ -108,18 +105,17 @@ Change Worker::DrawChange() {
 		change.first = int64_t(Draw(2));
 		return change;
 	}
-	if (row_id_max + change.count > ROW_ID_MAX) {
-		change.kind = kind < 5 ? ChangeKind::REMOVE : ChangeKind::UPDATE_TAG;
-	} else if (kind < 5) {
+	if (kind < 5) {
 		change.kind = ChangeKind::INSERT;
 		change.first = next_id;
 		next_id += change.count;
-		row_id_max += change.AppendedRowsMax();
 		return change;
-	} else {
-		const ChangeKind others[] = {ChangeKind::REMOVE, ChangeKind::UPDATE_VECTOR, ChangeKind::UPDATE_VECTOR,
-		                             ChangeKind::UPDATE_TAG, ChangeKind::UPSERT};
-		change.kind = others[kind - 5];
+	}
+	const ChangeKind others[] = {ChangeKind::REMOVE, ChangeKind::UPDATE_VECTOR, ChangeKind::UPDATE_VECTOR,
+	                             ChangeKind::UPDATE_TAG, ChangeKind::UPSERT};
+	change.kind = others[kind - 5];
+	if (reader && (change.kind == ChangeKind::UPDATE_VECTOR || change.kind == ChangeKind::UPSERT)) {
+		change.kind = ChangeKind::UPDATE_TAG;
 	}
 	// Somewhere among the rows that are, and a little beyond the last one.
 	const auto row = contents.rows.empty() ? contents.rows.end()
@@ -132,7 +128,6 @@ Change Worker::DrawChange() {
 		change.stride = 1;
 	}
 	next_id = std::max(next_id, change.first + change.count);
-	row_id_max += change.AppendedRowsMax();
 	return change;
 }
 
@@ -145,14 +140,15 @@ Change Worker::DrawIndexChange() {
 }
 
 //! False when the statement was refused for a reason that DuckDB may have: a key that an older snapshot still holds, or
-//! a conflict with another transaction. Throws for any other error.
+//! another transaction. Throws for any other error, and for a commit that fails.
 bool Worker::Run(Connection &on, const std::string &sql) {
 	const auto result = on.Query(sql);
 	if (!result->HasError()) {
 		return true;
 	}
 	const auto type = result->GetErrorType();
-	if (type == ExceptionType::CONSTRAINT || type == ExceptionType::TRANSACTION) {
+	const bool is_commit = result->GetError().find("Failed to commit") != std::string::npos;
+	if (!is_commit && (type == ExceptionType::CONSTRAINT || type == ExceptionType::TRANSACTION)) {
 		ReportLine(descriptor, "refused " + result->GetError().substr(0, 100));
 		return false;
 	}

@@ -4,6 +4,7 @@
 #include "kill/worker.hpp"
 
 #include <cstring>
+#include <iterator>
 #include <sstream>
 
 namespace kill_test {
@@ -18,6 +19,9 @@ constexpr auto PATIENCE = std::chrono::seconds(3);
 constexpr auto FREE_RUN_MAX = std::chrono::microseconds(1'500'000);
 //! One in so many kills is followed by a fresh database.
 constexpr uint64_t KILLS_PER_DATABASE = 25;
+
+constexpr const char *TARGET_PHASES[] = {"open", "change",     "commit", "create",
+                                         "drop", "checkpoint", "close",  "rebuild"};
 
 std::chrono::microseconds Seconds(double seconds) {
 	return std::chrono::microseconds(int64_t(seconds * 1e6));
@@ -88,11 +92,7 @@ bool Driver::WaitForInstant(ChildProcess &worker) {
 	std::string target;
 	auto deadline = Clock::now() + std::chrono::microseconds(random.Next() % uint64_t(FREE_RUN_MAX.count()));
 	if (random.Next() % 2 == 0) {
-		for (const auto &[name, phase] : phases) {
-			if (target.empty() || phase.kill_count < phases[target].kill_count) {
-				target = name;
-			}
-		}
+		target = TARGET_PHASES[random.Next() % std::size(TARGET_PHASES)];
 		deadline = Clock::now() + PATIENCE;
 	}
 	// The first of its kind is as good as the tenth, but a later one finds more to lose.
@@ -106,7 +106,7 @@ bool Driver::WaitForInstant(ChildProcess &worker) {
 			if (!target.empty() && *line == "phase " + target && --occurrence == 0) {
 				const auto &phase = phases[target];
 				const auto mean = phase.count == 0 ? 0.01 : phase.total_seconds / double(phase.count);
-				deadline = Clock::now() + Seconds(mean * 1.5 * double(random.Next() % 1000) / 1000);
+				deadline = Clock::now() + Seconds(mean * 1.2 * double(random.Next() % 1000) / 1000);
 				target.clear();
 			}
 			continue;

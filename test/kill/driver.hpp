@@ -1,8 +1,7 @@
 // The parent of a kill test: starts workers, kills each at an instant of its choice, and checks what is left.
 //
-// Instants: half of the kills fall into the phase that was hit least so far, uniformly over one and a half times its
-// mean duration; the others come at any time. A killed database goes on with the next worker; now and then a fresh one
-// begins.
+// Instants: half of the kills come at any time; the others wait for a phase, each as likely, and fall uniformly into a
+// little more than its mean duration. A killed database goes on with the next worker; now and then a fresh one begins.
 #pragma once
 
 #include "kill/child_process.hpp"

@@ -41,19 +41,27 @@ LiveIndex::LiveIndex(AttachedDatabase &db, string name_p, lm_diskann::IndexConfi
 	marker.file_name = file ? file->FileName() : string();
 }
 
-std::shared_ptr<LiveIndex> LiveIndex::Open(AttachedDatabase &db, const string &name, const IndexStorageInfo &info) {
+std::shared_ptr<LiveIndex> LiveIndex::Open(AttachedDatabase &db, const string &name, const IndexStorageInfo &info,
+                                           const std::optional<VectorColumnType> &column) {
 	std::shared_ptr<LiveIndex> index(new LiveIndex(db, name));
 	try {
-		index->OpenFrom(db, info);
+		index->OpenFrom(db, info, column);
 	} catch (...) {
 		index->Degrade(HandledErrorText());
 	}
 	return index;
 }
 
-void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info) {
+void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info,
+                         const std::optional<VectorColumnType> &column) {
 	string problem;
 	auto stored = ReadMarker(info, problem);
+	if (stored && (!column || stored->configuration.dims != column->dims ||
+	               stored->configuration.element_type != column->element_type)) {
+		problem = "the indexed column is of another type than the index was made for; drop the index and create it "
+		          "again";
+		stored.reset();
+	}
 	if (!stored) {
 		Leave(IndexState::UNCONFIGURED, problem, "queries run exact plans");
 		return;

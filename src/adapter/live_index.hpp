@@ -7,6 +7,7 @@
 
 #include "adapter/instance_state.hpp"
 #include "adapter/marker.hpp"
+#include "adapter/vector_rows.hpp"
 
 #include "index/ann_index.hpp"
 
@@ -26,7 +27,9 @@ public:
 	LiveIndex(AttachedDatabase &db, string name_p, lm_diskann::IndexConfiguration configuration_p,
 	          std::shared_ptr<lm_diskann::AnnIndex> core_p, std::shared_ptr<IndexFile> file_p);
 	//! The index that DuckDB's metadata describe. Never throws: what cannot be opened is degraded, with the reason.
-	static std::shared_ptr<LiveIndex> Open(AttachedDatabase &db, const string &name, const IndexStorageInfo &info);
+	//! `column` is unset for a type that no index of this kind can have.
+	static std::shared_ptr<LiveIndex> Open(AttachedDatabase &db, const string &name, const IndexStorageInfo &info,
+	                                       const std::optional<VectorColumnType> &column);
 
 	const string &Name() const {
 		return name;
@@ -89,7 +92,7 @@ public:
 
 private:
 	LiveIndex(AttachedDatabase &db, string name_p);
-	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info);
+	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info, const std::optional<VectorColumnType> &column);
 	void ConfirmUntil(uint64_t iteration);
 	void AccountForMemory();
 	void Leave(IndexState next, const string &reason_p, const char *consequence) noexcept;

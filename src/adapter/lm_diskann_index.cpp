@@ -31,15 +31,16 @@ LmDiskannIndex::LmDiskannIndex(const string &name, IndexConstraintType constrain
 	if (logical_types.size() == 1 && ReadVectorColumnType(logical_types[0], type)) {
 		rows = std::make_unique<VectorRows>(type);
 	}
-	const auto &configuration = live->Configuration();
-	if (configuration &&
-	    (!rows || configuration->dims != type.dims || configuration->element_type != type.element_type)) {
-		live->Degrade("the indexed column is of another type than the index was made for");
-	}
 }
 
 unique_ptr<BoundIndex> LmDiskannIndex::CreateInstance(CreateIndexInput &input) {
-	auto live = LiveIndex::Open(input.db, input.name, input.storage_info);
+	std::optional<VectorColumnType> column;
+	VectorColumnType type;
+	if (input.unbound_expressions.size() == 1 &&
+	    ReadVectorColumnType(input.unbound_expressions[0]->return_type, type)) {
+		column = type;
+	}
+	auto live = LiveIndex::Open(input.db, input.name, input.storage_info, column);
 	return make_uniq<LmDiskannIndex>(input.name, input.constraint_type, input.column_ids, input.table_io_manager,
 	                                 input.unbound_expressions, input.db, std::move(live));
 }

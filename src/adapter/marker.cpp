@@ -2,6 +2,8 @@
 
 #include "adapter/index_files.hpp"
 
+#include "base/error.hpp"
+
 #include "duckdb/common/exception.hpp"
 
 namespace duckdb {
@@ -122,8 +124,8 @@ std::optional<IndexMarker> ReadMarker(const IndexStorageInfo &info, string &reas
 		reader.Fail("uuid");
 	}
 	marker.file_name = reader.Get<string>("file");
-	// The name is joined to a folder: it must not lead out of it.
-	if (marker.file_name.find_first_of("/\\") != string::npos) {
+	// The name is joined to a folder: it must not lead out of it, nor to what is not ours.
+	if (!IsIndexFileName(marker.file_name)) {
 		reader.Fail("file");
 	}
 	marker.state.generation = lm_diskann::Generation(reader.Get<uint64_t>("generation"));
@@ -137,6 +139,14 @@ std::optional<IndexMarker> ReadMarker(const IndexStorageInfo &info, string &reas
 	if (!reader.failed_key.empty()) {
 		reason = "the marker in the database has no usable value for \"" + reader.failed_key +
 		         "\" (written by another version of the extension?); drop the index and create it again";
+		return std::nullopt;
+	}
+	try {
+		// Healing builds with it, so it must be one that CREATE INDEX could have made.
+		const auto bytes = lm_diskann::SerializeConfiguration(marker.configuration);
+		lm_diskann::DeserializeConfiguration(lm_diskann::ConstByteSpan(bytes.data(), bytes.size()));
+	} catch (const lm_diskann::CorruptionError &error) {
+		reason = string("in the marker in the database ") + error.what() + "; drop the index and create it again";
 		return std::nullopt;
 	}
 	return marker;

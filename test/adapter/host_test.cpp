@@ -1,54 +1,13 @@
 // The extension inside a host with several connections: CREATE INDEX that is interrupted, refused or raced by writers;
 // queries beside inserts, updates, deletes and checkpoints. Oracle: the table itself, read by DuckDB's exact plan.
-#include "lm_diskann_extension.hpp"
-
-#include "duckdb.hpp"
+#include "host.hpp"
 
 #include <atomic>
-#include <chrono>
-#include <filesystem>
-#include <gtest/gtest.h>
-#include <random>
 #include <thread>
 
 namespace {
 
-using duckdb::Connection;
-using duckdb::DuckDB;
-
-//! A database file in a folder of its own, removed at the end.
-class Host {
-public:
-	Host() : folder(std::filesystem::temp_directory_path() / ("lmd_host_" + std::to_string(std::random_device()()))) {
-		std::filesystem::create_directory(folder);
-		Open();
-	}
-	~Host() {
-		database.reset();
-		std::filesystem::remove_all(folder);
-	}
-	void Open() {
-		database.reset();
-		database = std::make_unique<DuckDB>((folder / "t.duckdb").string());
-		database->LoadStaticExtension<duckdb::LmDiskannExtension>();
-	}
-	size_t IndexFileCount() const {
-		const auto index_folder = folder / "t.duckdb.lmdiskann";
-		return std::filesystem::exists(index_folder)
-		           ? size_t(std::distance(std::filesystem::directory_iterator(index_folder), {}))
-		           : 0;
-	}
-
-	std::filesystem::path folder;
-	std::unique_ptr<DuckDB> database;
-};
-
-//! Runs SQL that must succeed and returns its first value as text.
-std::string Execute(Connection &connection, const std::string &sql) {
-	const auto result = connection.Query(sql);
-	EXPECT_FALSE(result->HasError()) << sql << "\n" << result->GetError();
-	return result->HasError() || result->RowCount() == 0 ? "" : result->GetValue(0, 0).ToString();
-}
+using namespace lmd_test; // NOLINT
 
 //! `count` random vectors of 64 dimensions, ids from `first`.
 std::string RandomRows(int64_t first, int64_t count) {

@@ -1,0 +1,210 @@
+// Traps 5, 6 and 14 of DuckDB's index lifecycle: checkpoints that fail, and crashes in the middle of one.
+// Property: a failed write of the index never harms the database, and the generation that DuckDB's durable metadata
+// name stays intact until a later one is durable. A crash is a copy of all files at one moment.
+#include "host.hpp"
+
+#include <csignal>
+#include <set>
+#include <sys/resource.h>
+
+namespace {
+
+using namespace lmd_test; // NOLINT
+
+//===--------------------------------------------------------------------===//
+// 5: an exception out of SerializeToDisk invalidates the database
+//===--------------------------------------------------------------------===//
+//! What a checkpoint does to the index file.
+class TrapFailedWrite : public testing::TestWithParam<FileCall> {
+protected:
+	static void ExpectHarmless(Host &host, const std::string &checkpoint) {
+		Execute(host, "SET GLOBAL lm_diskann_auto_rebuild = false");
+		Execute(host, "INSERT INTO t " + SomeRows(50, 3000));
+		host.hooks->Fail({GetParam()}, ".lmdsk");
+		Execute(host, checkpoint);
+		EXPECT_EQ(Info(host, "state"), "needs_rebuild");
+		EXPECT_NE(Info(host, "state_reason").find("a checkpoint could not be written"), std::string::npos)
+		    << Info(host, "state_reason");
+		Execute(host, "INSERT INTO t " + SomeRows(4000, 5));
+		Execute(host, "DELETE FROM t WHERE id = 3");
+		ExpectExactAnswer(host);
+		Execute(host, "CHECKPOINT"); // again, while it still fails
+		host.hooks->Set(nullptr);
+		host.Open(); // what is durable says so
+		Execute(host, "SET lm_diskann_auto_rebuild = false");
+		EXPECT_EQ(Info(host, "state"), "needs_rebuild");
+		EXPECT_NE(Info(host, "state_reason").find("a checkpoint could not be written"), std::string::npos);
+		Execute(host, "SET lm_diskann_auto_rebuild = true");
+		ExpectExactAnswer(host);
+		ExpectSound(host);
+		host.Open();
+		ExpectSound(host);
+		EXPECT_EQ(host.IndexFileCount(), 1U);
+	}
+};
+INSTANTIATE_TEST_SUITE_P(Call, TrapFailedWrite, testing::Values(FileCall::WRITE, FileCall::SYNC, FileCall::RESIZE));
+
+TEST_P(TrapFailedWrite, T05_CheckpointIsHarmless) {
+	Host host;
+	MakeTable(host, 50);
+	ExpectHarmless(host, "CHECKPOINT");
+}
+
+TEST_P(TrapFailedWrite, T05_AutomaticCheckpointIsHarmless) {
+	Host host;
+	MakeTable(host, 50);
+	Execute(host, "SET checkpoint_threshold = '1B'");
+	ExpectHarmless(host, "INSERT INTO t VALUES (9000, [9, 9, 9, 9, 9, 9, 9, 9])");
+}
+
+TEST_P(TrapFailedWrite, T05_CreateIndexFailsCleanly) {
+	Host host;
+	Execute(host, "CREATE TABLE t AS " + SomeRows(0, 50));
+	host.hooks->Fail({GetParam()}, ".lmdsk");
+	EXPECT_NE(ExecuteError(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v)").find("the test fails this call"),
+	          std::string::npos);
+	host.hooks->Set(nullptr);
+	EXPECT_EQ(host.IndexFileCount(), 0U);
+	EXPECT_EQ(Info(host, "count(*)"), "0");
+	Execute(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v)");
+	ExpectSound(host);
+}
+
+TEST_P(TrapFailedWrite, T05_ARebuildThatCannotWriteIsTriedOnce) {
+	Host host;
+	MakeTable(host, 50);
+	host.Close();
+	std::filesystem::remove(host.IndexFile());
+	host.Open();
+	EnableLog(host);
+	host.hooks->Fail({GetParam()}, ".lmdsk");
+	for (int query = 0; query < 3; query++) {
+		ExpectExactAnswer(host);
+		EXPECT_EQ(Info(host, "state"), "needs_rebuild");
+	}
+	const auto warnings = Warnings(host);
+	EXPECT_NE(warnings.find("could not be healed"), std::string::npos) << warnings;
+	EXPECT_EQ(warnings.find("could not be healed"), warnings.rfind("could not be healed")) << warnings;
+	ExecuteError(host, "PRAGMA lm_diskann_rebuild('t_idx')");
+	host.hooks->Set(nullptr);
+	EXPECT_EQ(host.IndexFileCount(), 0U);
+	Execute(host, "PRAGMA lm_diskann_rebuild('t_idx')");
+	ExpectSound(host);
+}
+
+TEST(Trap, T05_AFileThatMayNotGrowIsHarmless) {
+	Host host;
+	Execute(host, "CREATE TABLE t AS " + SomeRows(0, 50));
+	// A large block makes the index file the largest of all.
+	Execute(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v) WITH (block_size = 65536, R = 256)");
+	Execute(host, "CHECKPOINT");
+	Execute(host, "INSERT INTO t " + SomeRows(50, 5000));
+	// As a full disk or a quota: the system refuses what lies beyond the present size.
+	rlimit before = {};
+	ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+	const auto former_handler = std::signal(SIGXFSZ, SIG_IGN);
+	const rlimit limited {std::filesystem::file_size(host.IndexFile()), before.rlim_max};
+	ASSERT_GT(limited.rlim_cur, std::filesystem::file_size(host.Path()) * 2);
+	ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limited), 0);
+	Execute(host, "CHECKPOINT");
+	const auto state = Info(host, "state");
+	const auto reason = Info(host, "state_reason");
+	setrlimit(RLIMIT_FSIZE, &before);
+	std::signal(SIGXFSZ, former_handler);
+	EXPECT_EQ(state, "needs_rebuild");
+	EXPECT_NE(reason.find(host.IndexFile().string()), std::string::npos) << reason;
+	ExpectExactAnswer(host);
+	ExpectSound(host);
+}
+
+//===--------------------------------------------------------------------===//
+// 6: the checkpoint is durable later than SerializeToDisk, and nobody is told
+//===--------------------------------------------------------------------===//
+//! One change that every checkpoint of these tests has to write.
+void Change(Host &host, int64_t step) {
+	Execute(host, "INSERT INTO t " + SomeRows(100 + step * 10, 10));
+	Execute(host, "DELETE FROM t WHERE id IN (" + std::to_string(step) + ", " + std::to_string(101 + step * 10) + ")");
+}
+
+//! Opens copies of what crashes left: each has an index that needs no healing and agrees with its table.
+void ExpectEachRecovers(const std::vector<Host> &crashes) {
+	for (size_t i = 0; i < crashes.size(); i++) {
+		SCOPED_TRACE("crash " + std::to_string(i));
+		const Host recovered = Host::CopyOf(crashes[i].Path());
+		const_cast<Host &>(recovered).Open(); // NOLINT
+		ExpectSound(recovered);
+	}
+}
+
+TEST(Trap, T06_ACrashAtAnyCallOfACheckpointLeavesASoundIndex) {
+	Host host;
+	MakeTable(host, 100);
+	Execute(host, "CHECKPOINT");
+	for (int64_t step = 0; step < 5; step++) {
+		Change(host, step);
+		std::vector<Host> crashes;
+		host.hooks->Set([&](FileCall call, const std::string &path) {
+			const bool is_ours = path.find(".lmdsk") != std::string::npos;
+			const bool is_change = call == FileCall::WRITE || call == FileCall::SYNC || call == FileCall::REMOVE;
+			// DuckDB writes its header between two syncs; of its many other writes one state is as good as another.
+			if (is_change && (is_ours || call != FileCall::WRITE)) {
+				crashes.push_back(Host::CopyOf(host.Path()));
+			}
+		});
+		Execute(host, "CHECKPOINT");
+		host.hooks->Set(nullptr);
+		EXPECT_GE(crashes.size(), 6U);
+		ExpectEachRecovers(crashes);
+	}
+	ExpectSound(host);
+}
+
+TEST(Trap, T06_AbortedCheckpointsLeaveASoundIndex) {
+	for (const std::string abort : {"before_truncate", "before_header", "after_free_list_write"}) {
+		SCOPED_TRACE(abort);
+		Host host;
+		MakeTable(host, 100);
+		for (int64_t step = 0; step < 4; step++) {
+			Change(host, step);
+			Execute(host, "SET debug_checkpoint_abort = '" + abort + "'");
+			ExecuteError(host, "CHECKPOINT"); // the database is invalidated, and closed without a checkpoint
+			host.Open();
+			ExpectSound(host);
+		}
+	}
+}
+
+TEST(Trap, T06_AutomaticCheckpointsThatFailLeaveTheNamedGeneration) {
+	Host host;
+	MakeTable(host, 100);
+	Execute(host, "CHECKPOINT");
+	Execute(host, "SET checkpoint_threshold = '1B'");
+	// Each of these fails after DuckDB has counted it and before it writes the header, and DuckDB goes on. The header
+	// on disk then leads to the last checkpoint or to the one before, because their metadata take turns in the same
+	// blocks.
+	Execute(host, "SET debug_checkpoint_abort = 'after_free_list_write'");
+	for (int64_t step = 0; step < 6; step++) {
+		SCOPED_TRACE("failed checkpoint " + std::to_string(step));
+		ExecuteError(host, "INSERT INTO t " + SomeRows(100 + step * 2000, 2000));
+		Host crash = Host::CopyOf(host.Path());
+		crash.Open();
+		ExpectSound(crash);
+	}
+}
+
+//===--------------------------------------------------------------------===//
+// 14: CHECKPOINT without the extension invalidates the open database
+//===--------------------------------------------------------------------===//
+TEST(Trap, T14_NothingIsLostByACheckpointWithoutTheExtension) {
+	Host host;
+	MakeTable(host, 50);
+	host.Open(HostOptions::WithoutExtension());
+	Execute(host, "CREATE TABLE u AS SELECT 7 AS i");
+	EXPECT_NE(ExecuteError(host, "CHECKPOINT").find("LM_DISKANN"), std::string::npos);
+	host.Open();
+	EXPECT_EQ(Execute(host, "FROM u"), "7");
+	Execute(host, "CHECKPOINT");
+	ExpectSound(host);
+}
+
+} // namespace

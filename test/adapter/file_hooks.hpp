@@ -24,7 +24,7 @@ public:
 	//! Replaces the present hook; an empty one ends it.
 	void Set(Hook next) {
 		std::lock_guard<std::mutex> guard(lock);
-		hook = std::move(next);
+		hook = next ? std::make_shared<Hook>(std::move(next)) : nullptr;
 	}
 	//! Makes every call of these kinds on files whose path contains `part` fail, until Set.
 	void Fail(std::vector<FileCall> calls, std::string part) {
@@ -35,7 +35,7 @@ public:
 		});
 	}
 	void Before(FileCall call, const std::string &path) {
-		Hook present;
+		std::shared_ptr<Hook> present;
 		{
 			std::lock_guard<std::mutex> guard(lock);
 			if (is_running || !hook) {
@@ -51,12 +51,12 @@ public:
 			}
 			FileHooks &hooks;
 		} done {*this};
-		present(call, path);
+		(*present)(call, path);
 	}
 
 private:
 	std::mutex lock;
-	Hook hook;
+	std::shared_ptr<Hook> hook;
 	bool is_running = false;
 };
 

@@ -125,7 +125,9 @@ public:
 		std::vector<std::filesystem::path> files;
 		if (std::filesystem::exists(IndexFolder())) {
 			for (const auto &entry : std::filesystem::directory_iterator(IndexFolder())) {
-				files.push_back(entry.path());
+				if (entry.is_regular_file()) {
+					files.push_back(entry.path());
+				}
 			}
 		}
 		std::sort(files.begin(), files.end());

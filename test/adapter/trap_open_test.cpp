@@ -199,6 +199,31 @@ TEST(Trap, T03_ALargeGapIsRebuilt) {
 	EXPECT_NE(Info(host, "file_path"), file.string());
 }
 
+TEST(Trap, T03_AReadOnlyDatabaseAnswersWithoutCatchingUp) {
+	Host host;
+	MakeTable(host, 100);
+	LeaveInLog(host, "INSERT INTO t " + SomeRows(100, 20));
+	host.Open(HostOptions::WithoutExtension());
+	host.Open(HostOptions::ReadOnly());
+	ExpectExactAnswer(host, 120);
+	EXPECT_EQ(Info(host, "state"), "read_only_degraded");
+	EXPECT_NE(Info(host, "state_reason").find("were offered to the index"), std::string::npos);
+	ExpectCatchesUp(host, "120");
+}
+
+TEST(Trap, T03_AReadOnlyDatabaseReplaysTheLogInMemory) {
+	Host host;
+	MakeTable(host, 100);
+	LeaveInLog(host, "INSERT INTO t " + SomeRows(100, 20) + "; DELETE FROM t WHERE id = 7");
+	const auto bytes = ReadBytes(host.IndexFile());
+	host.Open(HostOptions::ReadOnly());
+	ExpectSound(host);
+	ExpectExactAnswer(host, 119);
+	EXPECT_EQ(Info(host, "row_count"), "119");
+	host.Close();
+	EXPECT_TRUE(ReadBytes(host.IndexFile()) == bytes);
+}
+
 //===--------------------------------------------------------------------===//
 // 4: DuckDB does not store WITH (...)
 //===--------------------------------------------------------------------===//

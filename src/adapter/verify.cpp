@@ -60,10 +60,13 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		for (auto &violation : core->Verify()) {
 			violations.push_back(std::move(violation));
 		}
-		if (violations.empty()) {
-			for (const auto row_id : core->CollectRowIds()) {
-				indexed.push_back(row_id.value);
-			}
+		if (!violations.empty()) {
+			// Found damaged: a search need not come across the same place.
+			live.DegradeForFile(core.get(), violations[0]);
+			return;
+		}
+		for (const auto row_id : core->CollectRowIds()) {
+			indexed.push_back(row_id.value);
 		}
 	});
 	if (!violations.empty()) {

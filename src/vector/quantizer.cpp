@@ -75,13 +75,33 @@ void MixHalves(float *values, size_t dims) {
 	}
 }
 
+// Each SIMD target adds in its own order, so its sums differ from another's in the last bits. A code must be the same
+// on every machine that opens the file: what leads to it adds in this order.
+
+double PortableSquaredNorm(const float *vector, size_t dims) {
+	double sum = 0;
+	for (size_t i = 0; i < dims; i++) {
+		sum += double(vector[i]) * double(vector[i]);
+	}
+	return sum;
+}
+
+double PortableSquaredL2(const float *a, const float *b, size_t dims) {
+	double sum = 0;
+	for (size_t i = 0; i < dims; i++) {
+		const double difference = double(a[i]) - double(b[i]);
+		sum += difference * difference;
+	}
+	return sum;
+}
+
 //! Scales to unit length; false when the length is zero or not finite.
 bool Normalize(const float *source, float *target, size_t dims) {
-	const float norm = std::sqrt(InnerProduct(source, source, dims));
+	const double norm = std::sqrt(PortableSquaredNorm(source, dims));
 	const bool has_length = norm > 0 && std::isfinite(norm);
-	const float scale = has_length ? 1.0F / norm : 0.0F;
+	const double scale = has_length ? 1.0 / norm : 0.0;
 	for (size_t i = 0; i < dims; i++) {
-		target[i] = source[i] * scale;
+		target[i] = float(double(source[i]) * scale);
 	}
 	return has_length;
 }
@@ -92,7 +112,8 @@ void GridLevels(const float *residual, size_t dims, const LevelForm &form, float
 	const float inverse = 1.0F / grid_step;
 	for (size_t i = 0; i < dims; i++) {
 		const float level = residual[i] * inverse + (form.offset + 0.5F);
-		levels[i] = uint8_t(std::min(std::max(level, 0.0F), level_max));
+		// In this order a level that is not a number becomes the largest.
+		levels[i] = uint8_t(std::max(std::min(level_max, level), 0.0F));
 	}
 }
 
@@ -242,11 +263,16 @@ void Quantizer::TrainReferences(const std::vector<float> &rows, size_t reference
 }
 
 uint16_t Quantizer::NearestOf(const float *vector) const {
+	// Above the relative error of SIMD sums; within it the portable sums decide.
+	constexpr float ROUNDING = 1e-4F;
 	float nearest = std::numeric_limits<float>::infinity();
 	size_t found = 0;
 	for (size_t k = 0; k < ReferenceCount(); k++) {
 		const float distance = SquaredL2(vector, Reference(k), dims);
-		if (distance < nearest) {
+		const bool is_clear = distance < nearest * (1 - ROUNDING);
+		const bool is_close = !is_clear && distance <= nearest * (1 + ROUNDING);
+		if (is_clear || (is_close && PortableSquaredL2(vector, Reference(k), dims) <
+		                                 PortableSquaredL2(vector, Reference(found), dims))) {
 			nearest = distance;
 			found = k;
 		}
@@ -282,7 +308,7 @@ CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<fl
 	for (size_t i = 0; i < dims; i++) {
 		residual[i] -= rotated_reference[i];
 	}
-	const float squared_norm = InnerProduct(residual, residual, dims);
+	const auto squared_norm = float(PortableSquaredNorm(residual, dims));
 	std::memset(levels, 0, padded);
 	ChooseLevels(family, residual, dims, squared_norm, levels);
 	PackLevels(FormOf(family).bits, levels, padded, code);
@@ -338,7 +364,8 @@ void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	query.rotated_sum = 0;
 	for (size_t i = 0; i < dims; i++) {
 		const float rounded = std::nearbyint(rotated[i] * inverse);
-		query.rotated[i] = int8_t(std::min(std::max(rounded, -127.0F), 127.0F));
+		// In this order an overflow that made NaN becomes 127.
+		query.rotated[i] = int8_t(std::max(std::min(127.0F, rounded), -127.0F));
 		query.rotated_sum += query.rotated[i];
 	}
 	PrepareReferences(source, query);
@@ -350,9 +377,11 @@ void Quantizer::PrepareReferences(const float *source, PreparedQuery &query) con
 	query.nearest_references.resize(count);
 	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
 	for (size_t k = 0; k < count; k++) {
-		query.reference_terms[k] = metric == Metric::IP       ? -InnerProduct(source, Reference(k), dims)
-		                           : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
-		                                                      : SquaredL2(source, Reference(k), dims);
+		const float term = metric == Metric::IP       ? -InnerProduct(source, Reference(k), dims)
+		                   : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
+		                                              : SquaredL2(source, Reference(k), dims);
+		// Overflow can make NaN; it must not reach an ordering.
+		query.reference_terms[k] = term == term ? term : std::numeric_limits<float>::infinity();
 	}
 	const std::vector<float> &terms = query.reference_terms;
 	const size_t sorted = std::min(count, PreparedQuery::NEAREST_COUNT);

@@ -4,7 +4,7 @@ BUILD := build/release
 SECONDS ?= 60
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test soak demo sanitize tidy format check-format clean help
+.PHONY: all build setup test soak fuzz demo sanitize tidy format check-format clean help
 
 all: build
 
@@ -15,6 +15,7 @@ help:
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
+	@echo 'make fuzz         hostile files, options and operations under libFuzzer, SECONDS=60 each'
 	@echo 'make tidy         clang-tidy over all sources'
 	@echo 'make format       format the C++ sources (make check-format only checks)'
 	@echo 'make clean        remove build/ (node_modules stays)'
@@ -37,6 +38,9 @@ soak: build
 demo: build
 	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \
 		$(if $(METRIC),--metric '$(METRIC)')
+
+fuzz: setup
+	@scripts/fuzz.sh $(SECONDS)
 
 sanitize: setup
 	@scripts/sanitize.sh $(JOBS)

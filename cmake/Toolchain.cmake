@@ -13,6 +13,10 @@ if(SANITIZE)
 	add_link_options(-fsanitize=${SANITIZE})
 endif()
 
+if(FUZZ)
+	add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 	# The sloppiness lets ccache keep objects that use the precompiled header.

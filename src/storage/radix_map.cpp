@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <unordered_set>
 
 namespace lm_diskann {
 
@@ -87,6 +88,8 @@ struct Shape {
 };
 
 //! Calls `on_page` before the entries of each page and `on_run(first key, end key, entry)` for each run, ascending.
+//! Each page is entered once: pages that name each other in a circle, or all the same child, would give fan-out ^
+//! height visits.
 template <class ON_PAGE, class ON_RUN>
 void Walk(const Shape &shape, const RadixRoot &root, ON_PAGE on_page, ON_RUN on_run) {
 	struct Walker {
@@ -94,6 +97,7 @@ void Walk(const Shape &shape, const RadixRoot &root, ON_PAGE on_page, ON_RUN on_
 		uint64_t key_end;
 		ON_PAGE &on_page;
 		ON_RUN &on_run;
+		std::unordered_set<uint64_t> entered;
 
 		void Visit(uint64_t entry, uint32_t level, uint64_t first, uint64_t end) {
 			shape.CheckEntry(entry, level);
@@ -102,6 +106,9 @@ void Walk(const Shape &shape, const RadixRoot &root, ON_PAGE on_page, ON_RUN on_
 			}
 			if (!IsChild(entry)) {
 				return;
+			}
+			if (!entered.insert(ValueOf(entry)).second) {
+				throw CorruptionError("radix map: the page at " + std::to_string(ValueOf(entry)) + " is reached twice");
 			}
 			on_page(ValueOf(entry));
 			AlignedBuffer<uint8_t> page(shape.space.page_size);
@@ -115,7 +122,7 @@ void Walk(const Shape &shape, const RadixRoot &root, ON_PAGE on_page, ON_RUN on_
 			}
 		}
 	};
-	Walker {shape, root.key_end, on_page, on_run}.Visit(root.entry, root.height, 0, UINT64_MAX);
+	Walker {shape, root.key_end, on_page, on_run, {}}.Visit(root.entry, root.height, 0, UINT64_MAX);
 }
 
 //! One key's next entry: a run of one value, or EMPTY.

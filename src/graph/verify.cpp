@@ -137,8 +137,10 @@ private:
 	bool EdgeEquals(const NodeView &node, uint32_t edge, const CodeWindow &window, uint64_t at) const {
 		const uint32_t code_bytes = graph.layout.code_bytes;
 		const CodeScalars &scalars = window.scalars[at];
-		return node.Scalars(edge).reference == scalars.reference && node.Factors()[edge] == scalars.factor &&
-		       node.Biases()[edge] == scalars.bias &&
+		// Bytes are compared, as a scalar may be NaN where vectors are as large as floats get.
+		return node.Scalars(edge).reference == scalars.reference &&
+		       std::memcmp(node.Factors() + edge, &scalars.factor, sizeof(float)) == 0 &&
+		       std::memcmp(node.Biases() + edge, &scalars.bias, sizeof(float)) == 0 &&
 		       std::memcmp(node.Codes() + size_t(edge) * code_bytes, window.codes.data() + at * code_bytes,
 		                   code_bytes) == 0;
 	}

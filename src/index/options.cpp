@@ -291,6 +291,28 @@ IndexConfiguration DeserializeConfiguration(ConstByteSpan bytes) {
 	return configuration;
 }
 
+std::string DescribeDifference(const IndexConfiguration &expected, const IndexConfiguration &found) {
+	std::string text;
+	const auto compare = [&](const char *name, const auto &wanted, const auto &present, auto format) {
+		if (text.empty() && wanted != present) {
+			text = std::string(name) + " must be " + format(wanted) + ", found " + format(present);
+		}
+	};
+	const auto count = [](auto value) { return std::to_string(value); };
+	compare("metric", expected.metric, found.metric, MetricName);
+	compare("element type", expected.element_type, found.element_type, ElementTypeName);
+	compare("vector storage", expected.vectors, found.vectors, VectorStorageName);
+	compare("code family", expected.codes, found.codes, CodeFamilyName);
+	compare("dimensions", expected.dims, found.dims, count);
+	compare("R", expected.max_degree, found.max_degree, count);
+	compare("L_build", expected.l_build, found.l_build, count);
+	compare("L_search", expected.l_search, found.l_search, count);
+	compare("alpha", expected.alpha, found.alpha, FormatNumber);
+	compare("block size", expected.page_size, found.page_size, count);
+	compare("seed", expected.seed, found.seed, count);
+	return text;
+}
+
 const char *MetricName(Metric metric) {
 	return NameOf(METRICS, metric);
 }

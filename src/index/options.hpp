@@ -58,6 +58,9 @@ IndexConfiguration Configure(const IndexOptions &options, ElementType element_ty
 std::vector<uint8_t> SerializeConfiguration(const IndexConfiguration &configuration);
 IndexConfiguration DeserializeConfiguration(ConstByteSpan bytes);
 
+//! The first field in which two configurations differ, with both values; empty when they are equal.
+std::string DescribeDifference(const IndexConfiguration &expected, const IndexConfiguration &found);
+
 //! Names as users write them: "l2sq", "ternary", "native", ...
 const char *MetricName(Metric metric);
 const char *CodeFamilyName(CodeFamily family);

@@ -1,6 +1,7 @@
 #include "index/row_set.hpp"
 
 #include "base/error.hpp"
+#include "index/bitmap_check.hpp"
 
 #include <cstring>
 #include <map>
@@ -118,12 +119,16 @@ RowSet RowSet::Deserialize(ConstByteSpan bytes) {
 			throw CorruptionError("a row set names a part of " + std::to_string(head[1]) + " bytes, but " +
 			                      std::to_string(bytes.size() - offset) + " are left");
 		}
-		Roaring32 part(
-		    roaring_bitmap_portable_deserialize_safe(reinterpret_cast<const char *>(bytes.data() + offset), head[1]));
-		if (!part || roaring_bitmap_portable_size_in_bytes(part.get()) != head[1] || head[0] > uint32_t(INT32_MAX) ||
-		    !set.bitmap->parts.emplace(head[0], std::move(part)).second) {
+		if (head[0] > uint32_t(INT32_MAX) ||
+		    (!set.bitmap->parts.empty() && set.bitmap->parts.rbegin()->first >= head[0])) {
+			throw CorruptionError("a row set holds a part for the upper half " + std::to_string(head[0]) +
+			                      ", which is negative or does not ascend");
+		}
+		if (!IsPortableBitmap(bytes.SubSpan(offset, head[1]))) {
 			throw CorruptionError("a row set holds a part that is not a bitmap");
 		}
+		set.bitmap->parts.emplace(head[0], Checked(roaring_bitmap_portable_deserialize_safe(
+		                                       reinterpret_cast<const char *>(bytes.data() + offset), head[1])));
 		offset += head[1];
 	}
 	return set;

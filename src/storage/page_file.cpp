@@ -95,8 +95,10 @@ void PageFile::ReadPages(Span<const PageReadRequest> requests) const {
 	std::shared_lock<std::shared_mutex> shrink_guard(state->shrink_lock);
 	std::vector<Slot> slots(requests.size());
 	std::vector<ReadRequest> reads(requests.size());
+	Generation written_until;
 	{
 		std::shared_lock<std::shared_mutex> guard(state->lock);
+		written_until = state->NextGeneration();
 		for (size_t i = 0; i < requests.size(); i++) {
 			LMD_CHECK(requests[i].page.size() == page_size, "a page has page_size bytes");
 			slots[i] = state->LocateOrThrow(requests[i].id);
@@ -108,7 +110,7 @@ void PageFile::ReadPages(Span<const PageReadRequest> requests) const {
 	for (size_t i = 0; i < requests.size(); i++) {
 		const PageReadRequest &request = requests[i];
 		ConstByteSpan page(request.page.data(), request.page.size());
-		if (FindPageFault(page, PageIdentity {request.kind, request.id.value}, slots[i])) {
+		if (state->FindFault(page, PageIdentity {request.kind, request.id.value}, slots[i], written_until)) {
 			// The page may have moved, and its slot been written, since the lookup.
 			state->ReadPageLocked(request.id, request.kind, request.page);
 		}
@@ -166,6 +168,11 @@ std::vector<uint8_t> PageFile::ReadBlob(const BlobRef &blob) const {
 	bytes.reserve(blob.size_bytes);
 	uint64_t batch_max = std::max<uint64_t>(1, BLOB_BUFFER_BYTES / page_size);
 	AlignedBuffer<uint8_t> buffer(std::min(page_count, batch_max) * page_size);
+	Generation written_until;
+	{
+		std::shared_lock<std::shared_mutex> guard(state->lock);
+		written_until = state->NextGeneration();
+	}
 	for (uint64_t done = 0; done < page_count; done += batch_max) {
 		uint64_t batch = std::min(batch_max, page_count - done);
 		file->Read(state->OffsetOf(Slot(uint32_t(blob.first.value + done))),
@@ -174,7 +181,7 @@ std::vector<uint8_t> PageFile::ReadBlob(const BlobRef &blob) const {
 		for (uint64_t i = 0; i < batch; i++) {
 			Slot slot(uint32_t(blob.first.value + done + i));
 			ConstByteSpan page(buffer.data() + i * page_size, page_size);
-			if (auto fault = FindPageFault(page, PageIdentity {PageKind::BLOB, slot.value}, slot)) {
+			if (auto fault = state->FindFault(page, PageIdentity {PageKind::BLOB, slot.value}, slot, written_until)) {
 				throw CorruptionError("page file: " + *fault);
 			}
 			uint64_t part = std::min<uint64_t>(payload, blob.size_bytes - bytes.size());

@@ -14,10 +14,11 @@ bool IsPageSize(uint32_t page_size) {
 	return page_size >= PAGE_SIZE_MIN && page_size <= PAGE_SIZE_MAX && page_size % SECTOR_SIZE == 0;
 }
 
-std::string ToHex(const Uuid &uuid) {
+template <class BYTES>
+std::string ToHex(const BYTES &bytes) {
 	static constexpr char DIGITS[] = "0123456789abcdef";
 	std::string text;
-	for (uint8_t byte : uuid) {
+	for (uint8_t byte : bytes) {
 		text.push_back(DIGITS[byte >> 4]);
 		text.push_back(DIGITS[byte & 15]);
 	}
@@ -37,7 +38,8 @@ FileHead CheckHead(const AlignedBuffer<uint8_t> &sector) {
 	FileHead head;
 	std::memcpy(&head, sector.data(), sizeof(head));
 	if (head.magic != FILE_MAGIC) {
-		throw CorruptionError("page file: the file does not begin as an LM_DISKANN file");
+		throw CorruptionError("page file: the file does not begin as an LM_DISKANN file: expected " +
+		                      ToHex(FILE_MAGIC) + ", found " + ToHex(head.magic));
 	}
 	if (head.format_version != FORMAT_VERSION) {
 		ThrowCorruption("format version", std::to_string(FORMAT_VERSION), std::to_string(head.format_version));

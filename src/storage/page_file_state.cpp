@@ -61,11 +61,22 @@ void PageFile::State::CheckSlotsInFile(Slot first, uint64_t count) const {
 	}
 }
 
+std::optional<std::string> PageFile::State::FindFault(ConstByteSpan page, PageIdentity identity, Slot slot,
+                                                      Generation written_until) const {
+	const PageHead head = ReadPageHead(page);
+	const bool is_newer = !(Generation(head.generation) <= written_until);
+	if (is_newer && !FindPageFault(page, PageIdentity {head.kind, head.id}, slot)) {
+		return "slot " + std::to_string(slot.value) + " was written by generation " + std::to_string(head.generation) +
+		       ", after the one that is open: the file is newer than the database (restored backup?)";
+	}
+	return FindPageFault(page, identity, slot);
+}
+
 void PageFile::State::ReadSlot(Slot slot, PageIdentity identity, ByteSpan page) const {
 	CheckSlotsInFile(slot, 1);
 	owner.file->Read(OffsetOf(slot), page);
 	owner.counters.pages_read.fetch_add(1, std::memory_order_relaxed);
-	if (auto fault = FindPageFault(ConstByteSpan(page.data(), page.size()), identity, slot)) {
+	if (auto fault = FindFault(ConstByteSpan(page.data(), page.size()), identity, slot, NextGeneration())) {
 		throw CorruptionError("page file: " + *fault);
 	}
 }

@@ -46,7 +46,12 @@ struct PageFile::State {
 	}
 	//! CorruptionError if one of `count` slots from `first` is beyond the file.
 	void CheckSlotsInFile(Slot first, uint64_t count) const;
-	//! Law 6: reads and checks one page.
+	//! Why `page`, read from `slot`, is not the page wanted: FindPageFault, and a sound page that a generation after
+	//! `written_until` wrote. Such a page took the slot of one that the opened generation reached: the file went on
+	//! while the database was restored.
+	std::optional<std::string> FindFault(ConstByteSpan page, PageIdentity identity, Slot slot,
+	                                     Generation written_until) const;
+	//! Law 6: reads and checks one page. The caller holds `lock` or is the changing thread.
 	void ReadSlot(Slot slot, PageIdentity identity, ByteSpan page) const;
 	//! Allocates consecutive slots and grows the file to hold them.
 	Slot AllocateSlots(uint32_t count);

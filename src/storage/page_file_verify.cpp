@@ -91,7 +91,8 @@ std::vector<std::string> PageFile::Verify(Span<const BlobRef> blobs) const {
 
 		auto check = [&](Slot slot, PageIdentity identity) {
 			file->Read(state->OffsetOf(slot), page.span());
-			if (auto fault = FindPageFault(ConstByteSpan(page.data(), page.size()), identity, slot)) {
+			const ConstByteSpan bytes(page.data(), page.size());
+			if (auto fault = state->FindFault(bytes, identity, slot, current.generation)) {
 				verifier.Report("page file: " + *fault);
 			}
 		};

@@ -81,6 +81,10 @@ public:
 	size_t Dims() const {
 		return dims;
 	}
+	//! Of the rotation.
+	uint64_t Seed() const {
+		return seed;
+	}
 	size_t CodeBytes() const {
 		return CodeBytes(family, dims);
 	}

@@ -53,8 +53,13 @@ public:
 		}
 		// A lossy own vector cannot give its code again.
 		const bool can_encode = graph.layout.storage == VectorStorage::NATIVE;
-		for (uint64_t first = 0; can_encode && violations.empty() && first < graph.node_end; first += CODE_WINDOW) {
-			CheckCodes(first);
+		uint64_t next = 0;
+		for (const auto &[page, count] : node_pages.All()) {
+			const uint64_t end = (uint64_t(page) + count) * graph.layout.nodes_per_page;
+			next = std::max(next, uint64_t(page) * graph.layout.nodes_per_page);
+			for (; can_encode && violations.empty() && next < end; next += CODE_WINDOW) {
+				CheckCodes(next);
+			}
 		}
 		return std::move(violations);
 	}

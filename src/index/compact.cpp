@@ -1,0 +1,264 @@
+#include "base/error.hpp"
+#include "graph/search.hpp"
+#include "index/maintenance.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace lm_diskann {
+
+namespace {
+
+//! Pages a compact looks at between two questions whether to stop, and edits it applies at once.
+constexpr size_t COMPACT_PAGES = 64, COMPACT_EDITS = 256;
+
+} // namespace
+
+void Maintenance::StartCompact() {
+	auto compact = std::make_unique<CompactState>();
+	ExtentSet pages;
+	{
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		state.tombstones.ForEach([&](RowId row_id) { compact->dead_rows.emplace_back(row_id, std::nullopt); });
+		state.cleared_nodes.ForEach([&](RowId node) { compact->dead_nodes.Insert(node); });
+		pages = state.node_pages;
+	}
+	// Only maintenance changes the row map.
+	const RadixMap row_map(RowMapSpace(file), state.stored.row_map);
+	for (auto &[row_id, node] : compact->dead_rows) {
+		if (const std::optional<uint64_t> found = row_map.Find(RowMapKey(row_id))) {
+			node = NodeId(uint32_t(*found));
+			compact->dead_nodes.Insert(AsSetMember(*node));
+		}
+	}
+	for (const auto &[first, count] : pages.All()) {
+		compact->pages.push_back({first, count});
+	}
+	compact->page_count = pages.Count();
+	if (compact->dead_nodes.Count() == 0) {
+		compact->extent = compact->pages.size();
+	}
+	const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+	state.compact = std::move(compact);
+}
+
+bool Maintenance::Compact(const std::function<bool()> &is_stopped) {
+	ReleaseRetired();
+	if (!state.compact) {
+		StartCompact();
+		if (state.compact->dead_rows.empty() && state.compact->dead_nodes.Count() == 0) {
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			state.compact.reset();
+			return false;
+		}
+	}
+	try {
+		Sweep(is_stopped);
+	} catch (...) {
+		// Repairs that were planned and not applied are behind the place it had come to: it begins anew.
+		const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+		state.compact.reset();
+		throw;
+	}
+	if (state.compact->extent < state.compact->pages.size()) {
+		return true;
+	}
+	FinishCompact();
+	ReleaseRetired();
+	return false;
+}
+
+void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
+	CompactState &compact = *state.compact;
+	ConsolidateParameters parameters;
+	parameters.alpha = state.configuration.alpha;
+	parameters.is_dead = [&](NodeId node) { return compact.dead_nodes.Contains(AsSetMember(node)); };
+	ConsolidateBatch batch(graph, parameters);
+	const uint32_t per_page = graph.layout.nodes_per_page;
+	const auto apply = [&] {
+		const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+		try {
+			state.counters.blocks_written += batch.Apply();
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			state.is_unpublished = true;
+		} catch (...) {
+			state.MarkUnhealthy("a compact stopped half-way");
+			throw;
+		}
+	};
+	for (size_t i = 0; compact.extent < compact.pages.size(); i++) {
+		if (i % COMPACT_PAGES == 0 && is_stopped()) {
+			break;
+		}
+		const Extent &extent = compact.pages[compact.extent];
+		const uint32_t page = extent.first + compact.place;
+		for (uint32_t place = 0; place < per_page; place++) {
+			const NodeId node(page * per_page + place);
+			if (!parameters.is_dead(node) && batch.Plan(node)) {
+				compact.live_node = node;
+			}
+		}
+		compact.done_count++;
+		if (++compact.place == extent.count) {
+			compact.place = 0;
+			compact.extent++;
+		}
+		if (batch.EditCount() >= COMPACT_EDITS) {
+			apply();
+		}
+	}
+	if (batch.EditCount() > 0) {
+		apply();
+	}
+	compact.orphans.insert(compact.orphans.end(), batch.Orphans().begin(), batch.Orphans().end());
+}
+
+void Maintenance::AnchorOrphans(const std::vector<Orphan> &orphans) {
+	const ConsolidateParameters parameters;
+	ConsolidateBatch batch(graph, parameters);
+	for (const Orphan &orphan : orphans) {
+		batch.PlanAnchor(orphan);
+		state.counters.blocks_written += batch.Apply();
+	}
+}
+
+NodeId Maintenance::FindEntry(size_t reference, const CompactState &compact) const {
+	BeamSearch search(graph, graph.quantizer.Reference(reference), 1);
+	search.Expand(state.configuration.l_build);
+	NodeId nearest = compact.live_node;
+	float distance = std::numeric_limits<float>::infinity();
+	for (const Visit &visit : search.Visits()) {
+		if (!compact.dead_nodes.Contains(AsSetMember(visit.node)) && visit.row_id != NO_ROW &&
+		    visit.distance < distance) {
+			nearest = visit.node;
+			distance = visit.distance;
+		}
+	}
+	return nearest;
+}
+
+ExtentSet Maintenance::RemoveNodes(const RowSet &dead_nodes) {
+	const NodeLayout &layout = graph.layout;
+	ExtentSet removed;
+	std::vector<NodeId> dead;
+	dead_nodes.ForEach([&](RowId node) { dead.push_back(NodeId(uint32_t(node.value))); });
+	for (size_t i = 0; i < dead.size();) {
+		const PageId page = layout.PageOf(dead[i]);
+		bool is_empty = true;
+		PageCacheCounters counters;
+		{
+			const PageRef present = graph.cache->Pin(graph.file_key, page, PageKind::NODES, counters);
+			for (uint32_t place = 0; place < layout.nodes_per_page; place++) {
+				const NodeId node(page.value * layout.nodes_per_page + place);
+				const NodeView view(layout, present.data(), node, graph.node_end);
+				const bool is_used = view.Row() != NO_ROW || view.Degree() > 0;
+				is_empty = is_empty && (!is_used || dead_nodes.Contains(AsSetMember(node)));
+			}
+		}
+		const size_t begin = i;
+		while (i < dead.size() && layout.PageOf(dead[i]) == page) {
+			i++;
+		}
+		if (is_empty) {
+			const bool is_added = removed.Add({page.value, 1});
+			LMD_CHECK(is_added, "a page is removed once");
+		} else {
+			ChangePage(page, [&](uint8_t *bytes) {
+				for (size_t k = begin; k < i; k++) {
+					WipeNode(layout, bytes, dead[k]);
+				}
+			});
+		}
+	}
+	return removed;
+}
+
+void Maintenance::FinishCompact() {
+	CompactState &compact = *state.compact;
+	std::vector<NodeId> entries;
+	{
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		entries = graph.entries;
+	}
+	for (size_t reference = 0; reference < entries.size(); reference++) {
+		if (entries[reference] != NO_NODE && compact.dead_nodes.Contains(AsSetMember(entries[reference]))) {
+			entries[reference] = FindEntry(reference, compact);
+		}
+	}
+	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+	try {
+		const std::vector<NodeId> former = graph.entries;
+		{
+			// Where orphans are looked for, and searches begin from now on.
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			graph.entries = entries;
+			state.is_graph_changed = true;
+			state.is_unpublished = true;
+		}
+		ConsolidateParameters parameters;
+		parameters.is_dead = [&](NodeId node) { return compact.dead_nodes.Contains(AsSetMember(node)); };
+		ConsolidateBatch children(graph, parameters);
+		for (size_t i = 0; i < former.size(); i++) {
+			if (former[i] != NO_NODE && parameters.is_dead(former[i]) && entries[i] != NO_NODE) {
+				children.OrphanChildrenOf(former[i], entries[i]);
+			}
+		}
+		AnchorOrphans(children.Orphans());
+		AnchorOrphans(compact.orphans);
+		ChangedRowMap changed(file, state.stored.row_map);
+		std::vector<uint64_t> erased;
+		for (const auto &[row_id, node] : compact.dead_rows) {
+			// A row that came back has another node by now.
+			if (node && changed.map.Find(RowMapKey(row_id)) == std::optional<uint64_t>(node->value)) {
+				erased.push_back(RowMapKey(row_id));
+			}
+		}
+		std::sort(erased.begin(), erased.end());
+		changed.map.Erase(erased);
+		const ExtentSet removed = RemoveNodes(compact.dead_nodes);
+		{
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			for (const auto &[row_id, node] : compact.dead_rows) {
+				if (!node || std::binary_search(erased.begin(), erased.end(), RowMapKey(row_id))) {
+					state.is_tombstones_changed |= state.tombstones.Erase(row_id);
+				}
+			}
+			compact.dead_nodes.ForEach([&](RowId node) { state.cleared_nodes.Erase(node); });
+			for (const auto &[first, count] : removed.All()) {
+				for (uint32_t i = 0; i < count; i++) {
+					state.node_pages.Remove(first + i);
+				}
+			}
+			state.stored.row_map = changed.map.Root();
+			state.stored.node_count -= erased.size();
+			// Searches that began before may still follow edges to what was removed.
+			auto next = std::make_shared<Epoch>();
+			state.epoch->next = next;
+			state.retired.push_back({state.epoch, removed});
+			state.epoch = std::move(next);
+			state.is_graph_changed = true;
+			state.is_unpublished = true;
+			state.compact.reset();
+		}
+		changed.FreeReleased();
+	} catch (...) {
+		state.MarkUnhealthy("a compact stopped half-way");
+		throw;
+	}
+}
+
+bool AnnIndex::Compact(const std::function<bool()> &is_stopped) {
+	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
+	impl->RequireHealthy();
+	return Maintenance(*impl).Compact(is_stopped);
+}
+
+double AnnIndex::CompactProgress() const {
+	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+	if (!impl->compact || impl->compact->page_count == 0) {
+		return 1;
+	}
+	return double(impl->compact->done_count) / double(impl->compact->page_count);
+}
+
+} // namespace lm_diskann

@@ -1,0 +1,94 @@
+// Merging the delta into the graph (merge_delta.cpp), and taking deleted rows out of it (compact.cpp).
+//
+// Both plan a batch while everything goes on, and hold write_mutex only to apply it, so every published state lies
+// between two batches. What moves from the delta to the graph does so for all searches at one moment: until then a row
+// in both is an answer of the delta only, and a search that began before it drops what it meets again.
+#pragma once
+
+#include "graph/consolidate.hpp"
+#include "graph/merge.hpp"
+#include "index/index_state.hpp"
+
+#include <cstring>
+
+namespace lm_diskann {
+
+//! The row map with changes applied, and the pages of it that the present one no longer needs. Lookups use the former
+//! root until it is replaced, so its pages go only afterwards.
+struct ChangedRowMap {
+	explicit ChangedRowMap(PageFile &file_p, const RadixRoot &root) : file(file_p), map(Space(), root) {
+	}
+	RadixPageSpace Space() {
+		RadixPageSpace space = RowMapSpace(file);
+		space.release = [this](uint64_t address) { released.push_back(PageId(uint32_t(address))); };
+		return space;
+	}
+	void FreeReleased() {
+		for (const PageId id : released) {
+			file.FreePage(id);
+		}
+	}
+
+	PageFile &file;
+	std::vector<PageId> released;
+	RadixMap map;
+};
+
+inline uint64_t RowMapKey(RowId row_id) {
+	return uint64_t(row_id.value);
+}
+
+inline RowId AsSetMember(NodeId node) {
+	return RowId(int64_t(node.value));
+}
+
+//! One call of AnnIndex::Merge or Compact; maintenance_mutex is held.
+class Maintenance {
+public:
+	explicit Maintenance(AnnIndex::Impl &state_p) : state(state_p), graph(state_p.graph), file(*state_p.file) {
+	}
+
+	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
+	bool Compact(const std::function<bool()> &is_stopped);
+
+private:
+	//! Frees what was retired and no search can meet any more.
+	void ReleaseRetired();
+	bool IsDead(RowId row_id) const;
+	//! Consecutive pages for `count` new nodes.
+	Extent ReserveNodePages(size_t count);
+	void GiveBack(const Extent &pages);
+	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch, const Extent &pages);
+	//! Takes the rows from their former nodes, which stay as ways through the graph.
+	std::vector<NodeId> ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map);
+	template <class CHANGE>
+	void ChangePage(PageId id, CHANGE &&change);
+
+	void StartCompact();
+	void Sweep(const std::function<bool()> &is_stopped);
+	void FinishCompact();
+	//! A live node near the reference; NO_NODE: there is none at all.
+	//! write_mutex is held.
+	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	NodeId FindEntry(size_t reference, const CompactState &compact) const;
+	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
+	ExtentSet RemoveNodes(const RowSet &dead_nodes);
+
+	AnnIndex::Impl &state;
+	Graph &graph;
+	PageFile &file;
+};
+
+template <class CHANGE>
+void Maintenance::ChangePage(PageId id, CHANGE &&change) {
+	AlignedBuffer<uint8_t> page(graph.layout.page_size);
+	PageCacheCounters counters;
+	{
+		const PageRef present = graph.cache->Pin(graph.file_key, id, PageKind::NODES, counters);
+		std::memcpy(page.data(), present.data(), page.size());
+	}
+	change(page.data());
+	graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
+}
+
+} // namespace lm_diskann

@@ -1,0 +1,188 @@
+#include "base/error.hpp"
+#include "index/maintenance.hpp"
+#include "vector/distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lm_diskann {
+
+void Maintenance::ReleaseRetired() {
+	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+	std::vector<ExtentSet> released;
+	{
+		const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+		while (!state.retired.empty() && state.retired.front().epoch.expired()) {
+			released.push_back(std::move(state.retired.front().pages));
+			state.retired.erase(state.retired.begin());
+			state.is_graph_changed = true;
+			state.is_unpublished = true;
+		}
+	}
+	for (const ExtentSet &pages : released) {
+		for (const auto &[first, count] : pages.All()) {
+			for (uint32_t i = 0; i < count; i++) {
+				graph.cache->Free(graph.file_key, PageId(first + i));
+			}
+		}
+	}
+}
+
+bool Maintenance::IsDead(RowId row_id) const {
+	if (row_id == NO_ROW) {
+		return true;
+	}
+	const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+	return state.tombstones.Contains(row_id);
+}
+
+Extent Maintenance::ReserveNodePages(size_t count) {
+	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+	const uint32_t per_page = graph.layout.nodes_per_page;
+	const auto page_count = uint32_t((count + per_page - 1) / per_page);
+	const PageId first = file.ReservePages(page_count);
+	const uint64_t end = uint64_t(file.PageIdEnd()) * per_page;
+	if (end >= NO_NODE.value) {
+		throw FileError("the index file has no node numbers left; rebuild the index");
+	}
+	graph.node_end = end;
+	return {first.value, page_count};
+}
+
+void Maintenance::GiveBack(const Extent &pages) {
+	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+	for (uint32_t i = 0; i < pages.count; i++) {
+		file.FreePage(PageId(pages.first + i));
+	}
+}
+
+bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
+	ReleaseRetired();
+	Delta::Rows rows;
+	bool has_more = false;
+	{
+		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+		rows = state.delta.Oldest(row_max);
+		has_more = state.delta.Count() > rows.row_ids.size();
+	}
+	if (rows.row_ids.empty()) {
+		return false;
+	}
+	const uint32_t dims = graph.layout.dims;
+	const bool is_float = graph.layout.element_type == ElementType::FLOAT32;
+	const Extent pages = ReserveNodePages(rows.row_ids.size());
+	std::vector<NewNode> nodes;
+	float norm_max = graph.norm_max;
+	for (size_t i = 0; i < rows.row_ids.size(); i++) {
+		NewNode node;
+		node.id = NodeId(uint32_t(pages.first * graph.layout.nodes_per_page + i));
+		node.row_id = rows.row_ids[i];
+		if (is_float) {
+			node.floats = reinterpret_cast<const float *>(rows.vectors.data()) + i * dims;
+			norm_max = std::max(norm_max, std::sqrt(InnerProduct(node.floats, node.floats, dims)));
+		} else {
+			node.bytes = reinterpret_cast<const int8_t *>(rows.vectors.data()) + i * dims;
+			norm_max = std::max(norm_max, std::sqrt(InnerProduct(node.bytes, node.bytes, dims)));
+		}
+		nodes.push_back(node);
+	}
+	{
+		const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+		graph.norm_max = norm_max;
+	}
+	MergeParameters parameters;
+	parameters.list_size = state.configuration.l_build;
+	parameters.alpha = state.configuration.alpha;
+	parameters.is_dead = [this](NodeId, RowId row_id) { return IsDead(row_id); };
+	parameters.is_stopped = is_stopped;
+	MergeBatch batch(graph, parameters, nodes);
+	bool is_planned = false;
+	try {
+		is_planned = batch.Plan();
+	} catch (...) {
+		GiveBack(pages);
+		throw;
+	}
+	if (!is_planned) {
+		GiveBack(pages);
+		return true;
+	}
+	ApplyMerge(rows, nodes, batch, pages);
+	return has_more;
+}
+
+std::vector<NodeId> Maintenance::ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map) {
+	std::vector<NodeId> cleared;
+	for (const RowId row_id : row_ids) {
+		if (RowMapKey(row_id) >= state.stored.graph_row_end) {
+			continue;
+		}
+		if (const std::optional<uint64_t> node = row_map.Find(RowMapKey(row_id))) {
+			cleared.push_back(NodeId(uint32_t(*node)));
+			ChangePage(graph.layout.PageOf(cleared.back()),
+			           [&](uint8_t *page) { ClearRow(graph.layout, page, cleared.back()); });
+		}
+	}
+	return cleared;
+}
+
+void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch,
+                             const Extent &pages) {
+	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
+	try {
+		ChangedRowMap changed(file, state.stored.row_map);
+		const std::vector<NodeId> cleared = ClearFormerNodes(rows.row_ids, changed.map);
+		state.counters.blocks_written += batch.Apply() + cleared.size();
+		std::vector<std::pair<uint64_t, uint64_t>> entries;
+		for (const NewNode &node : nodes) {
+			entries.emplace_back(RowMapKey(node.row_id), node.id.value);
+		}
+		std::sort(entries.begin(), entries.end());
+		changed.map.Assign(entries);
+		{
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			for (size_t i = 0; i < nodes.size(); i++) {
+				const RowId row_id = nodes[i].row_id;
+				if (state.delta.Erase(row_id, rows.sequences[i])) {
+					state.is_tombstones_changed |= state.tombstones.Erase(row_id);
+				} else {
+					// Deleted or replaced meanwhile: the new node was never an answer.
+					state.is_tombstones_changed |= state.tombstones.Insert(row_id);
+				}
+				NodeId &entry = graph.entries[batch.ReferenceOf(i)];
+				entry = entry == NO_NODE ? nodes[i].id : entry;
+			}
+			for (const NodeId node : cleared) {
+				state.cleared_nodes.Insert(AsSetMember(node));
+			}
+			const bool is_added = state.node_pages.Add(pages);
+			LMD_CHECK(is_added, "a page of nodes was in use");
+			state.stored.row_map = changed.map.Root();
+			state.stored.graph_row_end = std::max(state.stored.graph_row_end, entries.back().first + 1);
+			state.stored.node_count += nodes.size() - cleared.size();
+			state.merge_count++;
+			state.is_delta_changed = true;
+			state.is_graph_changed = true;
+			state.is_unpublished = true;
+		}
+		state.counters.merges += nodes.size();
+		changed.FreeReleased();
+	} catch (...) {
+		state.MarkUnhealthy("a merge stopped half-way");
+		throw;
+	}
+}
+
+void AnnIndex::Impl::RequireHealthy() const {
+	if (!is_healthy) {
+		throw FileError(why.load());
+	}
+}
+
+bool AnnIndex::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
+	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
+	impl->RequireHealthy();
+	return Maintenance(*impl).Merge(row_max, is_stopped);
+}
+
+} // namespace lm_diskann

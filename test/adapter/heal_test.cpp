@@ -186,6 +186,26 @@ TEST(Heal, ChangesMadeWhileTheDamagedIndexIsRebuiltAreInIt) {
 	EXPECT_EQ(Info(host, "row_count"), "68");
 }
 
+TEST(Heal, RowsThatOnlyAReaderStillSeesLeaveTheRebuiltIndex) {
+	Host host;
+	MakeTable(host, 50);
+	Connection reader(*host.database);
+	Execute(reader, "BEGIN");
+	Execute(reader, "SELECT count(*) FROM t"); // keeps deleted rows in the table, where the rebuild finds them
+	Execute(host, "DELETE FROM t WHERE id IN (5, 6)");
+	bool is_called = false;
+	host.hooks->Set([&](FileCall call, const std::string &path) {
+		if (!is_called && call == FileCall::OPEN && path.find(".lmdsk.tmp") != std::string::npos) {
+			is_called = true;
+			Execute(reader, "COMMIT"); // DuckDB calls Delete when the rebuild's statement has ended
+		}
+	});
+	Execute(host, "PRAGMA lm_diskann_rebuild('t_idx')");
+	EXPECT_TRUE(is_called);
+	EXPECT_EQ(Info(host, "row_count"), "48");
+	ExpectSound(host);
+}
+
 //===--------------------------------------------------------------------===//
 // In memory
 //===--------------------------------------------------------------------===//

@@ -113,6 +113,9 @@ TEST(Trap, T02_AHostileMarkerNeverThrows) {
 				const auto state = Info(host, "state");
 				EXPECT_TRUE(state == "ready" || state == "unconfigured") << state << ": " << Info(host, "state_reason");
 				EXPECT_EQ(state == "ready", Info(host, "state_reason") == "NULL");
+				if (state == "ready") {
+					EXPECT_EQ(Info(host, "element_type, dimensions"), "FLOAT32|8") << "not the column's";
+				}
 			});
 			host.Open();
 			ExpectExactAnswer(host);

@@ -1,6 +1,7 @@
 #include "adapter/functions.hpp"
 
 #include "adapter/catalog_indexes.hpp"
+#include "adapter/compact.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/heal.hpp"
 #include "adapter/verify.hpp"
@@ -234,6 +235,11 @@ void Rebuild(ClientContext &context, const FunctionParameters &parameters) {
 	RebuildIndex(context, found.table.get().GetStorage(), found.index);
 }
 
+void Compact(ClientContext &context, const FunctionParameters &parameters) {
+	const auto found = RequireIndex(context, parameters, "lm_diskann_compact");
+	CompactIndex(context, found.table.get().GetStorage(), found.index);
+}
+
 } // namespace
 
 void RegisterFunctions(ExtensionLoader &loader) {
@@ -241,6 +247,7 @@ void RegisterFunctions(ExtensionLoader &loader) {
 	loader.RegisterFunction(TableFunction("lm_diskann_stats", {}, EmitRows, BindStats, InitStats));
 	loader.RegisterFunction(
 	    TableFunction("lm_diskann_verify", {LogicalType::VARCHAR}, EmitRows, BindVerify, InitVerify));
+	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_compact", Compact, {LogicalType::VARCHAR}));
 	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_rebuild", Rebuild, {LogicalType::VARCHAR}));
 }
 

@@ -1,5 +1,5 @@
-// The table functions lm_diskann_index_info(), lm_diskann_stats() and lm_diskann_verify('idx'), and the pragma
-// lm_diskann_rebuild('idx').
+// The table functions lm_diskann_index_info(), lm_diskann_stats() and lm_diskann_verify('idx'), and the pragmas
+// lm_diskann_rebuild('idx') and lm_diskann_compact('idx').
 #pragma once
 
 namespace duckdb {

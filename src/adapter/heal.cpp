@@ -134,25 +134,6 @@ void Heal(ClientContext &context, DataTable &table, const TableIndex &index, Liv
 	DUCKDB_LOG_INFO(context, IndexMessagePrefix(index.live->Name()) + "healed from the table");
 }
 
-//! Healing changes no catalog and no row, so DuckDB sees nothing to write and would forget it.
-void MakeDurable(ClientContext &context, AttachedDatabase &db, bool is_now) {
-	if (!HasIndexFiles(db)) {
-		return;
-	}
-	// As PRAGMA force_checkpoint: the next checkpoint, at the latest the one on closing, writes all the same.
-	auto &is_forced = DBConfig::GetConfig(context).options.force_checkpoint;
-	const auto was_forced = is_forced;
-	is_forced = true;
-	if (!is_now) {
-		return;
-	}
-	try {
-		TransactionManager::Get(db).Checkpoint(context, false);
-		is_forced = was_forced;
-	} catch (const TransactionException &) { // NOLINT: another transaction writes, or this one has; then later
-	}
-}
-
 //! A query may take the time for a checkpoint when nothing can be in its way: a checkpoint waits for scans of the
 //! table, and another connection of the same thread may hold one open.
 bool CanCheckpointInQuery(ClientContext &context, AttachedDatabase &db) {
@@ -164,6 +145,26 @@ bool CanCheckpointInQuery(ClientContext &context, AttachedDatabase &db) {
 }
 
 } // namespace
+
+bool MakeDurable(ClientContext &context, AttachedDatabase &db, bool is_now) {
+	if (!HasIndexFiles(db)) {
+		return true;
+	}
+	// As PRAGMA force_checkpoint: the next checkpoint, at the latest the one on closing, writes all the same.
+	auto &is_forced = DBConfig::GetConfig(context).options.force_checkpoint;
+	const auto was_forced = is_forced;
+	is_forced = true;
+	if (!is_now) {
+		return false;
+	}
+	try {
+		TransactionManager::Get(db).Checkpoint(context, false);
+		is_forced = was_forced;
+		return true;
+	} catch (const TransactionException &) { // NOLINT: another transaction writes, or this one has; then later
+		return false;
+	}
+}
 
 void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &index) {
 	// A table that this transaction altered is not the one that receives the changes of others.

@@ -11,6 +11,9 @@
 #include "duckdb/main/database.hpp"
 #include "duckdb/storage/storage_manager.hpp"
 
+#include <chrono>
+#include <thread>
+
 namespace duckdb {
 
 namespace {
@@ -18,6 +21,7 @@ namespace {
 constexpr const char *FOLDER_SUFFIX = ".lmdiskann";
 constexpr const char *FILE_SUFFIX = ".lmdsk";
 constexpr const char *TEMPORARY_SUFFIX = ".tmp";
+constexpr int CLOSING_WAIT_STEPS = 100;
 
 //! Makes a name in `folder` survive a loss of power. DuckDB has no call for it; opening a folder to sync it works
 //! through its local file system on Linux, other systems order names and data themselves or cannot do it.
@@ -146,6 +150,10 @@ unique_ptr<lm_diskann::File> IndexFile::Open(bool is_read_only) {
 	auto &fs = AllowedFileSystem(instance, folder);
 	if (!fs.FileExists(path)) {
 		throw IOException("file \"%s\" is missing", path);
+	}
+	// Background work of a database that was just closed lets go of the file within some milliseconds.
+	for (int i = 0; i < CLOSING_WAIT_STEPS && FileClaim::IsHeld(path); i++) {
+		std::this_thread::sleep_for(std::chrono::milliseconds(5));
 	}
 	auto claim = make_uniq<FileClaim>(path, is_read_only);
 	auto flags = FileFlags::FILE_FLAGS_READ | FileLockType::READ_LOCK;

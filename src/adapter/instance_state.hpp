@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapter/index_files.hpp"
+#include "adapter/maintenance_thread.hpp"
 
 #include "storage/page_cache.hpp"
 
@@ -76,6 +77,10 @@ public:
 	const std::shared_ptr<MemoryAccount> &Account() const {
 		return account;
 	}
+	//! Background work of all indexes.
+	MaintenanceThread &Maintenance() {
+		return maintenance;
+	}
 	//! Takes effect at once; until it is called the budget follows memory_limit.
 	void SetCacheBudget(uint64_t budget_bytes);
 	//! 20 % of memory_limit, at most 1 GiB.
@@ -107,6 +112,8 @@ private:
 	vector<Drop> drops;
 	//! Databases whose orphans were collected.
 	vector<weak_ptr<AttachedDatabase>> collected;
+	//! Goes first: it may be using the cache.
+	MaintenanceThread maintenance;
 };
 
 //! Follows every transaction of every connection from now on: files of indexes created in a transaction that rolls

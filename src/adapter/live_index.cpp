@@ -37,6 +37,7 @@ LiveIndex::LiveIndex(AttachedDatabase &db, string name_p, lm_diskann::IndexConfi
 	configuration = configuration_p;
 	core = std::move(core_p);
 	file = std::move(file_p);
+	MaintainCore();
 	marker.configuration = configuration_p;
 	marker.file_name = file ? file->FileName() : string();
 }
@@ -92,6 +93,7 @@ void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info,
 		                                  std::to_string(marker.covered_rows));
 	}
 	core = std::move(opened);
+	MaintainCore();
 	AccountForMemory();
 }
 
@@ -211,6 +213,10 @@ void LiveIndex::Append(const lm_diskann::VectorBatch &batch,
 			current->Append(batch);
 			current->AppendNull(null_row_ids);
 			AccountForMemory();
+			try {
+				OfferMaintenance();
+			} catch (...) { // NOLINT: without a thread the rows stay in the delta
+			}
 			return;
 		}
 		CountRows(uint64_t(last) + 1);
@@ -239,6 +245,46 @@ void LiveIndex::Delete(lm_diskann::Span<const lm_diskann::RowId> row_ids) noexce
 	}
 	if (current) {
 		current->Delete(row_ids);
+	}
+}
+
+void LiveIndex::MaintainCore() {
+	if (maintained) {
+		maintained->is_closed = true;
+	}
+	maintained = is_read_only || !core ? nullptr : std::make_shared<MaintainedIndex>(core);
+}
+
+void LiveIndex::OfferMaintenance() {
+	std::shared_ptr<MaintainedIndex> index;
+	std::shared_ptr<lm_diskann::AnnIndex> current;
+	{
+		lock_guard<mutex> guard(lock);
+		index = maintained;
+		current = core;
+	}
+	if (index && current && (index->is_requested || MaintenanceThread::IsDue(current->Summary()))) {
+		InstanceState::Get(instance)->Maintenance().Offer(index);
+	}
+}
+
+void LiveIndex::RequestMaintenance() noexcept {
+	try {
+		{
+			lock_guard<mutex> guard(lock);
+			if (maintained) {
+				maintained->is_requested = true;
+			}
+		}
+		OfferMaintenance();
+	} catch (...) { // NOLINT: it is only asked for
+	}
+}
+
+void LiveIndex::Close() noexcept {
+	lock_guard<mutex> guard(lock);
+	if (maintained) {
+		maintained->is_closed = true;
 	}
 }
 
@@ -302,7 +348,10 @@ IndexStorageInfo LiveIndex::Publish(uint64_t iteration) noexcept {
 			marker.iteration = iteration;
 			marker.is_valid = true;
 			marker.reason.clear();
-			return WriteMarker(name, marker);
+			auto info = WriteMarker(name, marker);
+			// Deletes come where nothing may fail, so that what they make due is noticed here.
+			OfferMaintenance();
+			return info;
 		}
 	} catch (...) {
 		Degrade("a checkpoint could not be written: " + HandledErrorText());
@@ -373,6 +422,7 @@ void LiveIndex::Healing::FinishRebuild(std::shared_ptr<lm_diskann::AnnIndex> cor
 		// The former core goes at the end of this function, outside the locks.
 		index->core.swap(core);
 		index->file.swap(file);
+		index->MaintainCore();
 		index->reason.clear();
 		index->tried_reason.clear();
 		index->state = IndexState::READY;

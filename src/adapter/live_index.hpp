@@ -64,6 +64,10 @@ public:
 
 	//! Publishes and returns the marker to store; an invalid one, never an exception, when that fails.
 	IndexStorageInfo Publish(uint64_t iteration) noexcept;
+	//! The host lets go of the index: background work on it ends.
+	void Close() noexcept;
+	//! Asks for background work, due or not.
+	void RequestMaintenance() noexcept;
 	//! RAM beside the page cache.
 	uint64_t MemoryBytes() const;
 
@@ -95,6 +99,9 @@ private:
 	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info, const std::optional<VectorColumnType> &column);
 	void ConfirmUntil(uint64_t iteration);
 	void AccountForMemory();
+	//! A core came, or came back: background work may be due. `lock` is held.
+	void MaintainCore();
+	void OfferMaintenance();
 	void Leave(IndexState next, const string &reason_p, const char *consequence) noexcept;
 	void SetDegradedState() noexcept;
 	void CountRows(uint64_t covered) noexcept;
@@ -126,6 +133,8 @@ private:
 	//! Guarded by `lock`, like the rest.
 	std::shared_ptr<lm_diskann::AnnIndex> core;
 	std::shared_ptr<IndexFile> file;
+	//! The core as background work sees it; null for a database that is only read.
+	std::shared_ptr<MaintainedIndex> maintained;
 	string reason;
 	string tried_reason;
 	bool is_healing = false;

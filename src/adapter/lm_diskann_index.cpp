@@ -33,6 +33,11 @@ LmDiskannIndex::LmDiskannIndex(const string &name, IndexConstraintType constrain
 	}
 }
 
+LmDiskannIndex::~LmDiskannIndex() {
+	// May run under DuckDB's locks: background work is told to end, not waited for.
+	live->Close();
+}
+
 unique_ptr<BoundIndex> LmDiskannIndex::CreateInstance(CreateIndexInput &input) {
 	std::optional<VectorColumnType> column;
 	VectorColumnType type;
@@ -106,6 +111,7 @@ idx_t LmDiskannIndex::GetInMemorySize(IndexLock &) {
 }
 
 void LmDiskannIndex::Vacuum(IndexLock &) {
+	live->RequestMaintenance();
 }
 
 ErrorData LmDiskannIndex::Insert(IndexLock &, DataChunk &, Vector &) {

@@ -19,6 +19,7 @@ public:
 	LmDiskannIndex(const string &name, IndexConstraintType constraint_type, const vector<column_t> &column_ids,
 	               TableIOManager &table_io_manager, const vector<unique_ptr<Expression>> &unbound_expressions,
 	               AttachedDatabase &db, std::shared_ptr<LiveIndex> live_p);
+	~LmDiskannIndex() override;
 	//! IndexType::create_instance: always returns an object (lifecycle trap 2).
 	static unique_ptr<BoundIndex> CreateInstance(CreateIndexInput &input);
 

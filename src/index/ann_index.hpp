@@ -149,6 +149,8 @@ public:
 	//! Takes deleted rows out of the graph, whole: no edge and no code of them is left, and their pages become free.
 	//! True: it was stopped, and the next call goes on where it was. Otherwise as Merge.
 	bool Compact(const std::function<bool()> &is_stopped);
+	//! Overwrites what the file holds beyond the generations that may be opened.
+	void Scrub();
 	//! Of the compact under way, 0..1.
 	double CompactProgress() const;
 

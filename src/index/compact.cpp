@@ -253,6 +253,11 @@ bool AnnIndex::Compact(const std::function<bool()> &is_stopped) {
 	return Maintenance(*impl).Compact(is_stopped);
 }
 
+void AnnIndex::Scrub() {
+	const std::lock_guard<std::mutex> guard(impl->write_mutex);
+	impl->file->ScrubFreeSlots();
+}
+
 double AnnIndex::CompactProgress() const {
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 	if (!impl->compact || impl->compact->page_count == 0) {

@@ -121,6 +121,10 @@ public:
 	//! The host has durably named `generation` or a later one: what only earlier ones reach is free (law 4).
 	void Confirm(Generation generation);
 
+	//! Overwrites every slot that may be written again with zeros, so that no byte of what was freed is left; slots
+	//! that an unconfirmed generation reaches stay. Not synced: the next Publish does that.
+	void ScrubFreeSlots();
+
 	//! Every violation of the format in the generation opened or last published: each reachable page's checksum and
 	//! identity, and every slot has exactly one owner (meta page, free list, page map, page, blob) or is free: none is
 	//! lost, none shared. `blobs` are all that the owner's Roots() lead to. Empty when sound. Never throws for what it

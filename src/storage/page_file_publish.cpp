@@ -149,4 +149,22 @@ void PageFile::Confirm(Generation generation) {
 	state->slots.Confirm(generation);
 }
 
+void PageFile::ScrubFreeSlots() {
+	state->CheckNotPoisoned();
+	// Small enough to be interrupted by nothing worth waiting for.
+	constexpr uint64_t BUFFER_BYTES = uint64_t(1) << 20;
+	const uint64_t slots_at_once = std::max<uint64_t>(1, BUFFER_BYTES / page_size);
+	const AlignedBuffer<uint8_t> zeros(slots_at_once * page_size);
+	const auto wipe = [&](uint64_t first, uint64_t end) {
+		for (; first < end; first += slots_at_once) {
+			const uint64_t count = std::min(slots_at_once, end - first);
+			state->WriteFile(state->OffsetOf(Slot(uint32_t(first))), ConstByteSpan(zeros.data(), count * page_size));
+		}
+	};
+	for (const auto &[first, count] : state->slots.Free().All()) {
+		wipe(first, uint64_t(first) + count);
+	}
+	wipe(state->slots.SlotEnd(), state->capacity.load(std::memory_order_relaxed));
+}
+
 } // namespace lm_diskann

@@ -40,6 +40,9 @@ public:
 	uint32_t SlotEnd() const {
 		return slot_end;
 	}
+	const ExtentSet &Free() const {
+		return free;
+	}
 	//! Free slots below SlotEnd.
 	uint64_t FreeCount() const {
 		return free.Count();

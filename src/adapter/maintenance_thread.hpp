@@ -1,0 +1,57 @@
+// The one background thread of a DuckDB instance: merges deltas that grew, and takes out deleted rows that became many.
+//
+// It touches cores only, never a table, a context or a list of indexes (lifecycle section 10): those may be destroyed
+// by a thread that holds locks it would need. It starts with the first index that has work for it, works with threads =
+// 1, and holds an index only for a batch, which is given up as soon as the index is closed or dropped.
+#pragma once
+
+#include "duckdb/common/common.hpp"
+#include "duckdb/common/mutex.hpp"
+
+#include "index/ann_index.hpp"
+
+#include <condition_variable>
+#include <memory>
+#include <thread>
+
+namespace duckdb {
+
+//! Rows of the delta that a merge takes at once.
+static constexpr idx_t MERGE_BATCH_ROWS = 512;
+
+//! An index as the thread sees it.
+struct MaintainedIndex {
+	explicit MaintainedIndex(std::shared_ptr<lm_diskann::AnnIndex> core_p) : core(std::move(core_p)) {
+	}
+
+	std::weak_ptr<lm_diskann::AnnIndex> core;
+	//! Set when the index is closed or dropped: the thread lets go of it.
+	atomic<bool> is_closed {false};
+	//! Somebody asked: all there is to do is due, once.
+	atomic<bool> is_requested {false};
+	//! In the thread's queue already.
+	bool is_queued = false;
+};
+
+//! Thread-safe.
+class MaintenanceThread {
+public:
+	~MaintenanceThread();
+
+	//! Looks whether `index` has work, and queues it. Cheap.
+	void Offer(const std::shared_ptr<MaintainedIndex> &index);
+	//! True when the delta or the tombstones of an index are due.
+	static bool IsDue(const lm_diskann::IndexSummary &summary);
+
+private:
+	void Run();
+	void Maintain(MaintainedIndex &index);
+
+	mutex lock;
+	std::condition_variable wake;
+	vector<std::shared_ptr<MaintainedIndex>> queue;
+	std::thread thread;
+	atomic<bool> is_stopping {false};
+};
+
+} // namespace duckdb

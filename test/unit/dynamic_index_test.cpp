@@ -1,0 +1,223 @@
+// Property: an index that rows were merged into and taken out of answers as well as one built of the same rows, holds
+// exactly these rows, and keeps no trace of the others; searches beside all that never see a row twice or a deleted
+// one.
+#include "index/ann_index.hpp"
+#include "sim/sim_file.hpp"
+#include "unit/test_vectors.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+namespace lm_diskann {
+namespace {
+
+constexpr uint32_t DIMS = 24;
+constexpr size_t K = 10;
+constexpr uint32_t LIST_SIZE = 24;
+constexpr size_t BATCH_ROWS = 256;
+
+bool Never() {
+	return false;
+}
+
+//! An index over rows first .. first + count - 1 of `vectors`, whose row ids are their positions.
+struct Subject {
+	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count)
+	    : vectors(vectors_p), disk(SimDisk::Make(7)), cache(std::make_shared<PageCache>(uint64_t(8) << 20)) {
+		IndexOptions options;
+		options.metric = metric;
+		configuration = Configure(options, ElementType::FLOAT32, DIMS);
+		IndexBuilder builder(configuration, [](uint64_t) {});
+		WithBatch(first, count, [&](const VectorBatch &batch) { builder.Add(batch); });
+		builder.Start(disk->OpenFile(), Uuid {1});
+		while (builder.Work() != WorkState::FINISHED) {
+		}
+		index = builder.Finish(cache);
+		marker = index->Publish();
+	}
+
+	template <class FUNCTION>
+	void WithBatch(size_t first, size_t count, const FUNCTION &function) const {
+		std::vector<RowId> row_ids;
+		for (size_t i = 0; i < count; i++) {
+			row_ids.push_back(RowId(int64_t(first + i)));
+		}
+		VectorBatch batch;
+		batch.row_ids = row_ids.data();
+		batch.floats = vectors.data() + first * DIMS;
+		batch.count = count;
+		function(batch);
+	}
+	void Append(size_t first, size_t count) const {
+		WithBatch(first, count, [&](const VectorBatch &batch) { index->Append(batch); });
+	}
+	void Delete(size_t first, size_t count) const {
+		WithBatch(first, count,
+		          [&](const VectorBatch &batch) { index->Delete(Span<const RowId>(batch.row_ids, batch.count)); });
+	}
+	void MergeAll() const {
+		while (index->Merge(BATCH_ROWS, Never)) {
+		}
+	}
+
+	//! Mean recall@K of `queries` among rows first .. first + count - 1.
+	double Recall(const std::vector<float> &queries, size_t first, size_t count) const {
+		const std::vector<float> live(vectors.begin() + long(first * DIMS),
+		                              vectors.begin() + long((first + count) * DIMS));
+		size_t hits = 0;
+		const size_t query_count = queries.size() / DIMS;
+		for (size_t q = 0; q < query_count; q++) {
+			const float *query = queries.data() + q * DIMS;
+			std::set<int64_t> exact;
+			for (const size_t position : ExactNearest(configuration.metric, live, DIMS, query, K)) {
+				exact.insert(int64_t(first + position));
+			}
+			for (const Neighbor &neighbor : index->Search(query, K, LIST_SIZE, 4).Next(K)) {
+				EXPECT_GE(neighbor.row_id.value, int64_t(first));
+				EXPECT_LT(neighbor.row_id.value, int64_t(first + count));
+				hits += exact.count(neighbor.row_id.value);
+			}
+		}
+		return double(hits) / double(query_count * K);
+	}
+
+	IndexConfiguration configuration;
+	const std::vector<float> &vectors;
+	std::shared_ptr<SimDisk> disk;
+	std::shared_ptr<PageCache> cache;
+	std::shared_ptr<AnnIndex> index;
+	Marker marker;
+};
+
+class DynamicIndex : public testing::TestWithParam<Metric> {
+protected:
+	//! Recall may be so much below that of a fresh index.
+	static constexpr double RECALL_LOSS_MAX = 0.015;
+
+	const std::vector<float> vectors = MakeClusteredVectors(8000, DIMS, 3);
+	const std::vector<float> queries = MakeClusteredVectors(200, DIMS, 4);
+};
+
+TEST_P(DynamicIndex, MergedRowsAreFoundAsBuiltOnesAre) {
+	const Subject built(GetParam(), vectors, 0, 6000);
+	const Subject merged(GetParam(), vectors, 0, 3000);
+	merged.Append(3000, 3000);
+	merged.MergeAll();
+	EXPECT_EQ(merged.index->Summary().delta_count, 0U);
+	EXPECT_EQ(merged.index->Summary().row_count, 6000U);
+	EXPECT_EQ(merged.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(merged.index->CollectRowIds(), built.index->CollectRowIds());
+	EXPECT_GE(merged.Recall(queries, 0, 6000), built.Recall(queries, 0, 6000) - RECALL_LOSS_MAX);
+}
+
+TEST_P(DynamicIndex, ASlidingWindowKeepsItsRecall) {
+	constexpr size_t WINDOW = 3000, STEP = 300, ROUNDS = 16;
+	const Subject subject(GetParam(), vectors, 0, WINDOW);
+	for (size_t round = 1; round <= ROUNDS; round++) {
+		subject.Delete((round - 1) * STEP, STEP);
+		subject.Append(WINDOW + (round - 1) * STEP, STEP);
+		subject.MergeAll();
+		while (subject.index->Compact(Never)) {
+		}
+		const Marker marker = subject.index->Publish();
+		subject.index->Confirm(marker.generation);
+		EXPECT_EQ(subject.index->Summary().tombstone_count, 0U);
+	}
+	const size_t first = ROUNDS * STEP;
+	const Subject fresh(GetParam(), vectors, first, WINDOW);
+	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(subject.index->CollectRowIds(), fresh.index->CollectRowIds());
+	EXPECT_GE(subject.Recall(queries, first, WINDOW), fresh.Recall(queries, first, WINDOW) - RECALL_LOSS_MAX);
+	// Places of former generations are used again, so the file does not grow without end.
+	EXPECT_LE(subject.disk->SizeBytes(), fresh.disk->SizeBytes() * 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Index, DynamicIndex, testing::Values(Metric::L2SQ, Metric::COSINE, Metric::IP));
+
+TEST(DynamicIndexFile, ACompactAndAScrubLeaveNoTraceOfADeletedVector) {
+	const std::vector<float> vectors = MakeClusteredVectors(1200, DIMS, 3);
+	const Subject subject(Metric::L2SQ, vectors, 0, 1000);
+	subject.Append(1000, 200);
+	subject.index->Publish();
+	const auto is_in_file = [&](size_t row) {
+		const std::vector<uint8_t> image = subject.disk->Image();
+		const auto *bytes = reinterpret_cast<const uint8_t *>(vectors.data() + row * DIMS);
+		return std::search(image.begin(), image.end(), bytes, bytes + DIMS * sizeof(float)) != image.end();
+	};
+	ASSERT_TRUE(is_in_file(17) && is_in_file(1100));
+	subject.Delete(17, 1);
+	subject.Delete(1100, 1);
+	subject.MergeAll();
+	while (subject.index->Compact(Never)) {
+	}
+	subject.index->Confirm(subject.index->Publish().generation);
+	subject.index->Scrub();
+	EXPECT_FALSE(is_in_file(17));
+	EXPECT_FALSE(is_in_file(1100));
+	EXPECT_TRUE(is_in_file(18) && is_in_file(1101));
+	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+}
+
+TEST(DynamicIndexThreads, SearchesBesideEverythingSeeEachLiveRowAtMostOnce) {
+	const std::vector<float> vectors = MakeClusteredVectors(4000, DIMS, 3);
+	const Subject subject(Metric::L2SQ, vectors, 0, 1000);
+	AnnIndex &index = *subject.index;
+	std::atomic<bool> is_done {false};
+	//! Rows below it were deleted; rows from `appended` on are not there yet.
+	std::atomic<int64_t> deleted {0}, appended {1000};
+	std::vector<std::thread> threads;
+	for (size_t thread = 0; thread < 2; thread++) {
+		threads.emplace_back([&, thread] {
+			for (size_t q = thread; !is_done; q++) {
+				const int64_t first = deleted;
+				SearchCursor cursor = index.Search(vectors.data() + q % 4000 * DIMS, K, 40, 4);
+				std::set<int64_t> met;
+				for (size_t part = 0; part < 3; part++) {
+					for (const Neighbor &neighbor : cursor.Next(K)) {
+						EXPECT_TRUE(met.insert(neighbor.row_id.value).second) << neighbor.row_id.value;
+						EXPECT_GE(neighbor.row_id.value, first);
+						EXPECT_LT(neighbor.row_id.value, appended + 50);
+					}
+				}
+				// As long as enough of the rows are left that were there when it began.
+				if (deleted < first + 500) {
+					EXPECT_EQ(met.size(), 3 * K);
+				}
+			}
+		});
+	}
+	threads.emplace_back([&] {
+		while (!is_done) {
+			index.Merge(64, Never);
+			index.Compact(Never);
+		}
+	});
+	threads.emplace_back([&] {
+		while (!is_done) {
+			index.Confirm(index.Publish().generation);
+			std::this_thread::yield();
+		}
+	});
+	for (size_t row = 1000; row < 4000; row += 50) {
+		subject.Append(row, 50);
+		appended = int64_t(row + 50);
+		subject.Delete(row - 1000, 50);
+		deleted = int64_t(row - 950);
+	}
+	is_done = true;
+	for (std::thread &thread : threads) {
+		thread.join();
+	}
+	subject.MergeAll();
+	while (index.Compact(Never)) {
+	}
+	EXPECT_TRUE(index.IsHealthy()) << index.Why();
+	EXPECT_EQ(index.CollectRowIds().size(), 1000U);
+	EXPECT_EQ(index.Verify(), std::vector<std::string>());
+}
+
+} // namespace
+} // namespace lm_diskann

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace lm_diskann {
 
@@ -61,7 +62,9 @@ uint32_t EdgeSpace::AddFrom(const EdgeSpace &other, uint32_t position) {
 float EdgeSpace::Distance(uint32_t a, uint32_t b) const {
 	const Metric metric = quantizer->GetMetric();
 	if (metric == Metric::L2SQ) {
-		return SquaredL2(At(a), At(b), dims) + losses[a] + losses[b];
+		const float distance = SquaredL2(At(a), At(b), dims) + losses[a] + losses[b];
+		// Hostile or huge vectors can make NaN; it must not reach an ordering.
+		return distance == distance ? distance : std::numeric_limits<float>::infinity();
 	}
 	return PruneDistance(metric, InnerProduct(At(a), At(b), dims), norms[a], norms[b], norm_max);
 }

@@ -75,6 +75,13 @@ std::vector<bool> AnnIndex::Impl::FindInGraph(Span<const RowId> row_ids) const {
 	return found;
 }
 
+void AnnIndex::Impl::CheckNodeRow(RowId row_id) const {
+	if (row_id.value < 0 || uint64_t(row_id.value) >= stored.graph_row_end) {
+		throw CorruptionError("a node holds row " + std::to_string(row_id.value) +
+		                      ", but the rows of the graph end at " + std::to_string(stored.graph_row_end));
+	}
+}
+
 void AnnIndex::Impl::Hide(RowId row_id) {
 	if (delta.Erase(row_id)) {
 		is_delta_changed = true;
@@ -188,7 +195,7 @@ uint64_t AnnIndex::CoveredRows() const {
 void AnnIndex::SetCoveredRows(uint64_t covered_rows) {
 	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 	impl->is_unpublished |= covered_rows != impl->stored.covered_rows;
-	impl->stored.covered_rows = covered_rows;
+	impl->stored.covered_rows = std::max(covered_rows, impl->stored.graph_row_end);
 }
 
 bool AnnIndex::IsHealthy() const {
@@ -207,7 +214,11 @@ std::vector<RowId> AnnIndex::CollectRowIds() {
 	std::vector<RowId> row_ids;
 	ForEachNode(impl->graph, impl->node_pages, *impl->file, [&](NodeId, const NodeView &node) {
 		const RowId row_id = node.Row();
-		if (row_id != NO_ROW && !impl->tombstones.Contains(row_id)) {
+		if (row_id == NO_ROW) {
+			return;
+		}
+		impl->CheckNodeRow(row_id);
+		if (!impl->tombstones.Contains(row_id)) {
 			row_ids.push_back(row_id);
 		}
 	});

@@ -132,7 +132,8 @@ public:
 	//! Unknown ids are ignored. Never throws: on an internal failure the index becomes unhealthy.
 	void Delete(Span<const RowId> row_ids) noexcept;
 	uint64_t CoveredRows() const;
-	//! Every row below `covered_rows` was offered (after build: rows appended meanwhile and NULLs included).
+	//! Every row below `covered_rows` was offered (after build: rows appended meanwhile and NULLs included). Rows of
+	//! the graph stay covered.
 	void SetCoveredRows(uint64_t covered_rows);
 	//! False after an internal failure or on a poisoned file; then Why() says so and no search may be trusted.
 	bool IsHealthy() const;

@@ -7,10 +7,8 @@ namespace lm_diskann {
 
 namespace {
 
-constexpr uint32_t COOKIE = 12346, COOKIE_WITH_RUNS = 12347;
+constexpr uint32_t COOKIE_WITHOUT_RUNS = 12346;
 constexpr uint32_t CONTAINER_COUNT_MAX = 1U << 16;
-//! With run containers, offsets are left out below this count.
-constexpr uint32_t OFFSETS_FROM_COUNT = 4;
 constexpr uint32_t ARRAY_COUNT_MAX = 4096;
 constexpr size_t BITSET_WORDS = 1024;
 
@@ -23,17 +21,13 @@ public:
 	bool IsSound() {
 		ReadHead();
 		const ConstByteSpan descriptors = Take(4 * uint64_t(container_count));
-		const bool has_offsets = run_flags.empty() || container_count >= OFFSETS_FROM_COUNT;
-		const ConstByteSpan offsets = Take(has_offsets ? 4 * uint64_t(container_count) : 0);
+		const ConstByteSpan offsets = Take(4 * uint64_t(container_count));
 		for (uint32_t i = 0; i < container_count && is_sound; i++) {
 			const auto key = At<uint16_t>(descriptors, 2 * i);
 			const uint32_t cardinality = At<uint16_t>(descriptors, 2 * i + 1) + 1U;
 			Require(i == 0 || At<uint16_t>(descriptors, 2 * i - 2) < key);
-			Require(!has_offsets || At<uint32_t>(offsets, i) == position);
-			const bool has_runs = !run_flags.empty() && ((run_flags[i / 8] >> (i % 8)) & 1) != 0;
-			if (has_runs) {
-				CheckRuns(cardinality);
-			} else if (cardinality > ARRAY_COUNT_MAX) {
+			Require(At<uint32_t>(offsets, i) == position);
+			if (cardinality > ARRAY_COUNT_MAX) {
 				CheckBitset(cardinality);
 			} else {
 				CheckArray(cardinality);
@@ -66,15 +60,9 @@ private:
 	}
 
 	void ReadHead() {
-		const auto cookie = TakeNumber<uint32_t>();
-		if ((cookie & 0xFFFF) == COOKIE_WITH_RUNS) {
-			container_count = (cookie >> 16) + 1;
-			run_flags = Take((container_count + 7) / 8);
-		} else {
-			Require(cookie == COOKIE);
-			container_count = TakeNumber<uint32_t>();
-			Require(container_count <= CONTAINER_COUNT_MAX);
-		}
+		Require(TakeNumber<uint32_t>() == COOKIE_WITHOUT_RUNS);
+		container_count = TakeNumber<uint32_t>();
+		Require(container_count <= CONTAINER_COUNT_MAX);
 	}
 
 	void CheckArray(uint32_t cardinality) {
@@ -93,29 +81,10 @@ private:
 		Require(count == cardinality);
 	}
 
-	//! Pairs of first value and count - 1.
-	void CheckRuns(uint32_t cardinality) {
-		const auto run_count = TakeNumber<uint16_t>();
-		const ConstByteSpan runs = Take(2 * sizeof(uint16_t) * uint64_t(run_count));
-		uint32_t end = 0;
-		uint32_t count = 0;
-		for (uint32_t i = 0; i < run_count && is_sound; i++) {
-			const uint32_t first = At<uint16_t>(runs, 2 * i);
-			const uint32_t run_length = At<uint16_t>(runs, 2 * i + 1) + 1U;
-			Require(first >= end);
-			end = first + run_length;
-			Require(end <= CONTAINER_COUNT_MAX);
-			count += run_length;
-		}
-		Require(count == cardinality);
-	}
-
 	ConstByteSpan bytes;
 	uint64_t position = 0;
 	bool is_sound = true;
 	uint32_t container_count = 0;
-	//! One bit a container; empty in the form without runs.
-	ConstByteSpan run_flags;
 };
 
 } // namespace

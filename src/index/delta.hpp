@@ -72,6 +72,13 @@ public:
 			VisitChunk(chunk, visit);
 		}
 	}
+	//! Calls `visit(row_id)` for each row in any order, without I/O.
+	template <class FUNCTION>
+	void ForEachRow(FUNCTION &&visit) const {
+		for (const auto &position : positions) {
+			visit(position.first);
+		}
+	}
 	//! Copies of the `count` oldest rows: row ids, their places, and vectors one after the other.
 	struct Rows {
 		std::vector<RowId> row_ids;

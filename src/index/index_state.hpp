@@ -86,6 +86,8 @@ struct AnnIndex::Impl {
 
 	//! Which of the rows the graph holds, hidden or not. Reads the row map: throws FileError, CorruptionError.
 	std::vector<bool> FindInGraph(Span<const RowId> row_ids) const;
+	//! CorruptionError when a node holds a row id that the graph cannot have: the host must never see it.
+	void CheckNodeRow(RowId row_id) const;
 	//! Hides whatever is known of the row; state_mutex is held.
 	void Hide(RowId row_id);
 	void Cover(RowId row_id) {

@@ -1,5 +1,4 @@
-// Opening and publishing an index: its roots, and the small parts that are stored as a whole.
-
+// Publishing an index: its roots, and the small parts that are stored as a whole.
 #include "base/error.hpp"
 #include "index/index_state.hpp"
 
@@ -12,16 +11,6 @@ namespace {
 
 //! Vectors of the delta beyond this go to the file before they are published.
 constexpr uint64_t DELTA_BYTES_MAX = uint64_t(64) << 20;
-//! Opening reads so much of the delta; searches read the rest.
-constexpr uint64_t DELTA_LOADED_BYTES_MAX = uint64_t(16) << 20;
-
-std::vector<NodeId> ReadEntries(ConstByteSpan bytes) {
-	std::vector<NodeId> entries(bytes.size() / sizeof(uint32_t));
-	for (size_t i = 0; i < entries.size(); i++) {
-		std::memcpy(&entries[i].value, bytes.data() + i * sizeof(uint32_t), sizeof(uint32_t));
-	}
-	return entries;
-}
 
 std::vector<uint8_t> SerializeEntries(const std::vector<NodeId> &entries) {
 	std::vector<uint8_t> bytes(entries.size() * sizeof(uint32_t));
@@ -29,22 +18,6 @@ std::vector<uint8_t> SerializeEntries(const std::vector<NodeId> &entries) {
 		std::memcpy(bytes.data(), entries.data(), bytes.size());
 	}
 	return bytes;
-}
-
-ExtentSet ReadExtents(ConstByteSpan bytes, const char *name) {
-	ExtentSet extents;
-	if (bytes.size() % sizeof(Extent) != 0) {
-		throw CorruptionError(std::string("the ") + name + " have " + std::to_string(bytes.size()) + " bytes");
-	}
-	for (size_t at = 0; at < bytes.size(); at += sizeof(Extent)) {
-		Extent extent = {};
-		std::memcpy(&extent, bytes.data() + at, sizeof(extent));
-		if (extent.count == 0 || !extents.Add(extent)) {
-			throw CorruptionError(std::string("the ") + name + " hold page " + std::to_string(extent.first) +
-			                      " twice, or none at all");
-		}
-	}
-	return extents;
 }
 
 std::vector<uint8_t> SerializeExtents(const ExtentSet &extents) {
@@ -58,17 +31,6 @@ std::vector<uint8_t> SerializeExtents(const ExtentSet &extents) {
 	return bytes;
 }
 
-//! The extents lie below `page_id_end`.
-void CheckPages(const ExtentSet &extents, uint32_t page_id_end, const char *name) {
-	if (!extents.All().empty()) {
-		const auto &[first, count] = *extents.All().rbegin();
-		if (uint64_t(first) + count > page_id_end) {
-			throw CorruptionError(std::string("the ") + name + " reach page " +
-			                      std::to_string(uint64_t(first) + count - 1) + " of " + std::to_string(page_id_end));
-		}
-	}
-}
-
 //! Replaces a stored byte string of the generation that is being made.
 void ReplaceBlob(PageFile &file, BlobRef &blob, const std::vector<uint8_t> &bytes) {
 	file.FreeBlob(blob);
@@ -76,87 +38,6 @@ void ReplaceBlob(PageFile &file, BlobRef &blob, const std::vector<uint8_t> &byte
 }
 
 } // namespace
-
-std::vector<uint8_t> ReadOptionalBlob(const PageFile &file, const BlobRef &blob) {
-	return blob.size_bytes > 0 ? file.ReadBlob(blob) : std::vector<uint8_t>();
-}
-
-StoredRoots ReadRoots(ConstByteSpan bytes) {
-	StoredRoots roots = {};
-	if (bytes.size() != sizeof(roots)) {
-		throw CorruptionError("the roots have " + std::to_string(bytes.size()) + " bytes, " +
-		                      std::to_string(sizeof(roots)) + " were expected");
-	}
-	std::memcpy(&roots, bytes.data(), sizeof(roots));
-	if (roots.version != ROOTS_VERSION) {
-		throw CorruptionError("the roots have version " + std::to_string(roots.version) + ", " +
-		                      std::to_string(ROOTS_VERSION) + " was expected");
-	}
-	return roots;
-}
-
-std::vector<BlobRef> BlobsOf(const StoredRoots &roots, const PageFile &file, const IndexConfiguration &configuration) {
-	std::vector<BlobRef> blobs = {roots.quantizer, roots.entries,    roots.delta,         roots.tombstones,
-	                              roots.unindexed, roots.node_pages, roots.retired_pages, roots.cleared_nodes};
-	const Delta delta = Delta::Deserialize(ReadOptionalBlob(file, roots.delta), configuration.element_type,
-	                                       configuration.dims, nullptr);
-	const std::vector<BlobRef> chunks = delta.Blobs();
-	blobs.insert(blobs.end(), chunks.begin(), chunks.end());
-	return blobs;
-}
-
-std::shared_ptr<AnnIndex> AnnIndex::Open(std::unique_ptr<File> file, const Marker &marker,
-                                         const IndexConfiguration &expected, std::shared_ptr<PageCache> cache) {
-	auto page_file = PageFile::Open(std::move(file), marker);
-	const std::vector<uint8_t> wanted = SerializeConfiguration(expected);
-	const ConstByteSpan found = page_file->Configuration();
-	if (!std::equal(wanted.begin(), wanted.end(), found.begin(), found.end()) ||
-	    page_file->PageSize() != expected.page_size) {
-		throw CorruptionError("the file was made with another configuration than the database names");
-	}
-	const StoredRoots roots = ReadRoots(page_file->Roots());
-	const std::vector<uint8_t> quantizer_bytes = page_file->ReadBlob(roots.quantizer);
-	Quantizer quantizer = Quantizer::Deserialize(quantizer_bytes);
-	if (quantizer.GetMetric() != expected.metric || quantizer.Family() != expected.codes ||
-	    quantizer.Dims() != expected.dims) {
-		throw CorruptionError("the quantizer in the file does not belong to the configuration");
-	}
-	auto impl = std::make_unique<Impl>(expected, std::move(page_file), std::move(quantizer), std::move(cache));
-	const PageFile &opened = *impl->file;
-	impl->stored = roots;
-	impl->node_pages = ReadExtents(ReadOptionalBlob(opened, roots.node_pages), "pages of nodes");
-	RetiredPages retired;
-	retired.pages = ReadExtents(ReadOptionalBlob(opened, roots.retired_pages), "retired pages");
-	CheckPages(impl->node_pages, opened.PageIdEnd(), "pages of nodes");
-	CheckPages(retired.pages, opened.PageIdEnd(), "retired pages");
-	if (!retired.pages.All().empty()) {
-		impl->retired.push_back(std::move(retired));
-	}
-	Graph &graph = impl->graph;
-	if (roots.node_count > impl->node_pages.Count() * graph.layout.nodes_per_page) {
-		throw CorruptionError("the file names " + std::to_string(roots.node_count) +
-		                      " nodes, more than its pages hold");
-	}
-	graph.norm_max = roots.norm_max;
-	graph.node_end = std::min<uint64_t>(NO_NODE.value, uint64_t(opened.PageIdEnd()) * graph.layout.nodes_per_page);
-	graph.entries = ReadEntries(ReadOptionalBlob(opened, roots.entries));
-	if (graph.entries.size() != graph.quantizer.ReferenceCount()) {
-		throw CorruptionError("there are " + std::to_string(graph.entries.size()) + " entries for " +
-		                      std::to_string(graph.quantizer.ReferenceCount()) + " references");
-	}
-	for (const NodeId entry : graph.entries) {
-		if (entry != NO_NODE && !impl->node_pages.Contains(graph.layout.PageOf(entry).value)) {
-			throw CorruptionError("entry node " + std::to_string(entry.value) + " does not exist");
-		}
-	}
-	impl->delta = Delta::Deserialize(ReadOptionalBlob(opened, roots.delta), expected.element_type, expected.dims,
-	                                 [&opened](const BlobRef &blob) { return opened.ReadBlob(blob); });
-	impl->delta.Load(DELTA_LOADED_BYTES_MAX);
-	impl->tombstones = RowSet::Deserialize(ReadOptionalBlob(opened, roots.tombstones));
-	impl->unindexed = RowSet::Deserialize(ReadOptionalBlob(opened, roots.unindexed));
-	impl->cleared_nodes = RowSet::Deserialize(ReadOptionalBlob(opened, roots.cleared_nodes));
-	return std::shared_ptr<AnnIndex>(new AnnIndex(std::move(impl)));
-}
 
 bool AnnIndex::HasUnpublishedChanges() const {
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);

@@ -73,7 +73,11 @@ struct SearchCursor::Impl {
 		for (; collected < visits.size(); collected++) {
 			const RowId row_id = visits[collected].row_id;
 			// What is in the delta, or was when it was scanned, is an answer from there.
-			if (row_id == NO_ROW || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
+			if (row_id == NO_ROW) {
+				continue;
+			}
+			state.CheckNodeRow(row_id);
+			if (state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
 			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
 				continue;
 			}

@@ -79,6 +79,13 @@ bool ExtentSet::Contains(uint32_t number) const {
 	return number - holder->first < holder->second;
 }
 
+bool ExtentSet::Overlaps(Extent extent) const {
+	const uint64_t end = uint64_t(extent.first) + extent.count;
+	auto after = extents.lower_bound(extent.first);
+	const bool begins_inside = extent.count > 0 && after != extents.end() && after->first < end;
+	return begins_inside || (extent.count > 0 && Contains(extent.first));
+}
+
 std::optional<uint32_t> ExtentSet::TakeRun(uint32_t count) {
 	for (auto extent = extents.begin(); extent != extents.end(); ++extent) {
 		if (extent->second < count) {

@@ -21,6 +21,8 @@ public:
 	//! Removes `number`; false if it was absent.
 	bool Remove(uint32_t number);
 	bool Contains(uint32_t number) const;
+	//! True if any number of `extent` is present.
+	bool Overlaps(Extent extent) const;
 	//! Removes the lowest `count` consecutive numbers. Cost: O(extents) when `count` > 1.
 	std::optional<uint32_t> TakeRun(uint32_t count);
 	//! Removes the extent that ends just below `end`; returns its first number, or `end` if there is none.

@@ -86,6 +86,13 @@ void PageFile::FreePage(PageId id) {
 	LMD_CHECK(is_added, "a page id is freed once");
 }
 
+bool PageFile::ArePagesInUse(PageId first, uint32_t count) const {
+	std::shared_lock<std::shared_mutex> guard(state->lock);
+	const Extent extent {first.value, count};
+	return count <= state->page_id_end && first.value <= state->page_id_end - count &&
+	       !state->free_ids.Overlaps(extent) && !state->freed_ids.Overlaps(extent);
+}
+
 void PageFile::ReadPage(PageId id, PageKind kind, ByteSpan page) const {
 	PageReadRequest request {id, kind, page};
 	ReadPages(Span<const PageReadRequest>(&request, 1));

@@ -99,8 +99,10 @@ public:
 	//! Like WritePage for consecutive ids from `first`, in one write; `pages` is a multiple of page_size. Bulk build.
 	void WritePages(PageId first, PageKind kind, ByteSpan pages);
 	//! The page has no bytes any more; the id is not given again before the next generation. Freeing or writing an id
-	//! that is free already is an InternalError.
+	//! that is free already is a CorruptionError: two parts of the file own it.
 	void FreePage(PageId id);
+	//! True if every id of the range was given and none is free.
+	bool ArePagesInUse(PageId first, uint32_t count) const;
 	//! CorruptionError also for an id without a page. A page that moves during the read is read once more.
 	void ReadPage(PageId id, PageKind kind, ByteSpan page) const;
 	//! All requests at once through File::ReadBatch; all are verified.

@@ -199,9 +199,10 @@ void PageFile::State::Remap(PageId first, PageRun run, const std::vector<Slot> &
 
 void PageFile::State::CheckIdsInUse(PageId first, uint32_t count) const {
 	LMD_CHECK(count <= page_id_end && first.value <= page_id_end - count, "a page id was never reserved");
-	for (uint32_t i = 0; i < count; i++) {
-		LMD_CHECK(!free_ids.Contains(first.value + i), "a page id is free");
-		LMD_CHECK(!freed_ids.Contains(first.value + i), "a page id was freed");
+	const Extent extent {first.value, count};
+	if (free_ids.Overlaps(extent) || freed_ids.Overlaps(extent)) {
+		throw CorruptionError("page file: page " + std::to_string(first.value) +
+		                      " is written or freed but not in use: two owners in the file's metadata");
 	}
 }
 

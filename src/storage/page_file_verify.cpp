@@ -22,10 +22,13 @@ public:
 	    : is_owned(slot_count_p, false), findings(findings_p) {
 	}
 
+	//! Ends the verification when the list is full, which bounds the walk through a hostile file.
 	void Report(const std::string &finding) {
-		if (findings.size() < FINDING_COUNT_MAX) {
-			findings.push_back(finding);
+		if (findings.size() >= FINDING_COUNT_MAX) {
+			throw CorruptionError("page file: there are more than " + std::to_string(FINDING_COUNT_MAX) +
+			                      " violations");
 		}
+		findings.push_back(finding);
 	}
 	//! False, with a finding, if the slot has an owner already or lies beyond the generation.
 	bool Own(uint64_t slot, const std::string &owner) {

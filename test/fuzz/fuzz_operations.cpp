@@ -1,5 +1,5 @@
-// Property: after any sequence of changes, publishes and crashes an index holds exactly the rows of a map that went
-// through the same, finds all of them, the nearest first, and verifies as sound.
+// Property: after any sequence of changes, merges, publishes and crashes an index holds exactly the rows of a map that
+// went through the same, finds all of them, the nearest first, and verifies as sound.
 //
 // The host is played too: it names a published generation, sometimes without confirming it, and after a crash opens the
 // one that it named last. A crash keeps, tears or loses what was written since the last sync.
@@ -10,13 +10,27 @@
 #include "vector/distance.hpp"
 
 #include <cmath>
+#include <functional>
 #include <set>
 
 namespace lm_diskann::fuzz {
 
 namespace {
 
-enum class Operation : uint8_t { APPEND, APPEND_NULL, REMOVE, PUBLISH, NAME, CONFIRM, CRASH, SEARCH, VERIFY, COUNT };
+enum class Operation : uint8_t {
+	APPEND,
+	APPEND_NULL,
+	REMOVE,
+	PUBLISH,
+	NAME,
+	CONFIRM,
+	CRASH,
+	SEARCH,
+	VERIFY,
+	MERGE,
+	COMPACT,
+	COUNT
+};
 
 constexpr size_t OPERATION_COUNT_MAX = 200;
 //! Rows behind those of the image that the operations may name.
@@ -82,6 +96,12 @@ private:
 		case Operation::SEARCH:
 			Search(MakeVector(recipe.dims, recipe.element_type, input.Take<uint8_t>()));
 			break;
+		case Operation::MERGE:
+			index->Merge(1 + input.Take<uint8_t>() % 16, StopAfter(input.Take<uint8_t>()));
+			break;
+		case Operation::COMPACT:
+			index->Compact(StopAfter(input.Take<uint8_t>()));
+			break;
 		default:
 			Verify();
 		}
@@ -89,6 +109,11 @@ private:
 
 	RowId TakeRow(FuzzInput &input) const {
 		return RowId(int64_t(input.Take<uint16_t>() % (recipe.row_count + ROW_COUNT_EXTRA)) * recipe.row_id_step);
+	}
+
+	//! Says stop at the question after `count`; 255: never.
+	static std::function<bool()> StopAfter(uint8_t count) {
+		return [count]() mutable { return count < 255 && count-- == 0; };
 	}
 
 	void Crash() {

@@ -13,14 +13,30 @@ namespace {
 
 constexpr uint64_t CACHE_BYTES = uint64_t(4) << 20;
 
-//! Moves node page 0 to another slot and publishes.
-Marker MoveFirstPage(std::unique_ptr<File> disk, const Marker &marker) {
-	const auto file = PageFile::Open(std::move(disk), marker);
-	const AlignedBuffer<uint8_t> page(file->PageSize());
-	file->ReadPage(PageId(0), PageKind::NODES, page.span());
-	file->WritePage(PageId(0), PageKind::NODES, page.span());
-	const std::vector<uint8_t> roots(file->Roots().begin(), file->Roots().end());
-	return file->Publish(roots);
+//! Merges and compacts: rows with other nodes than at first, places without a row, pages that moved or wait for the end
+//! of a search, and a page map with a page.
+void Rework(AnnIndex &index, const ImageRecipe &recipe, IndexImage &image) {
+	const auto never = [] { return false; };
+	const auto row_at = [&](uint32_t number) { return RowId(int64_t(number) * recipe.row_id_step); };
+	const std::vector<float> query = MakeVector(recipe.dims, recipe.element_type, 0);
+	SearchCursor cursor = index.Search(query.data(), 1, 10, 1);
+	for (const uint32_t number : {1U, 5U, recipe.row_count - 1}) {
+		image.rows[row_at(number).value] = MakeVector(recipe.dims, recipe.element_type, 900 + number);
+		AppendRow(index, row_at(number), image.rows[row_at(number).value]);
+	}
+	index.Merge(1000, never);
+	for (uint32_t number = recipe.row_count / 2; number < recipe.row_count - 2; number++) {
+		const RowId row_id = row_at(number);
+		image.rows.erase(row_id.value);
+		index.Delete(Span<const RowId>(&row_id, 1));
+	}
+	index.Compact(never);
+	for (const uint32_t number : {3U, 4U}) {
+		image.rows[row_at(number).value] = MakeVector(recipe.dims, recipe.element_type, 900 + number);
+		AppendRow(index, row_at(number), image.rows[row_at(number).value]);
+	}
+	index.Merge(1000, never);
+	image.marker = index.Publish();
 }
 
 } // namespace
@@ -72,10 +88,13 @@ IndexImage MakeImage(const ImageRecipe &recipe, const Uuid &uuid) {
 	}
 	auto index = builder.Finish(std::make_shared<PageCache>(CACHE_BYTES));
 	image.marker = index->Publish();
+	if (recipe.is_reworked) {
+		Rework(*index, recipe, image);
+	}
 	for (uint32_t i = 0; i < 3 && recipe.row_count > 0; i++) {
 		const RowId appended(int64_t(recipe.row_count + i) * recipe.row_id_step);
 		const RowId unindexed(appended.value + 3 * recipe.row_id_step);
-		const RowId deleted(int64_t(7 * i + 2) * recipe.row_id_step);
+		const RowId deleted(int64_t(3 * i + 2) * recipe.row_id_step);
 		image.rows[appended.value] = MakeVector(recipe.dims, recipe.element_type, recipe.row_count + i);
 		image.rows.erase(deleted.value);
 		AppendRow(*index, appended, image.rows[appended.value]);
@@ -84,9 +103,6 @@ IndexImage MakeImage(const ImageRecipe &recipe, const Uuid &uuid) {
 	}
 	image.marker = index->Publish();
 	index.reset();
-	if (recipe.has_map_page) {
-		image.marker = MoveFirstPage(disk->OpenFile(), image.marker);
-	}
 	image.bytes = disk->Image();
 	return image;
 }

@@ -35,8 +35,8 @@ struct ImageRecipe {
 	uint32_t row_count = 0;
 	//! Row ids are 0, step, 2 * step, ...: a row map with pages when it is not 1.
 	int64_t row_id_step = 1;
-	//! One node page is moved behind the others, so that the page map has a page.
-	bool has_map_page = false;
+	//! Some rows were merged and others compacted away since.
+	bool is_reworked = false;
 };
 
 //! Deterministic but for the build seconds in the roots. Row r has vector MakeVector(recipe, r).

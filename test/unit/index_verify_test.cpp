@@ -126,10 +126,15 @@ TEST(IndexVerify, TombstonesNameRowsOfTheGraph) {
 
 TEST(IndexVerify, CoveredRowsBoundEveryRow) {
 	Fixture fixture;
-	EXPECT_THAT(fixture.VerifyAfter([](PageFile &, StoredRoots &roots) { roots.covered_rows = GRAPH_ROWS - 1; }),
-	            ElementsAre(HasSubstr("the graph has rows up to 50, but only 49 are covered"),
-	                        HasSubstr("row 51 of the delta is not indexable or not covered"),
-	                        HasSubstr("row 50 without a vector is not covered")));
+	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::unindexed, Serialized({RowId(60)})),
+	            ElementsAre(HasSubstr("row 60 without a vector is not covered")));
+	const auto open_with = [&](uint64_t covered_rows) {
+		fixture.VerifyAfter([&](PageFile &, StoredRoots &roots) { roots.covered_rows = covered_rows; });
+	};
+	EXPECT_THAT([&] { open_with(GRAPH_ROWS - 1); },
+	            testing::ThrowsMessage<CorruptionError>(HasSubstr("at most the 49 covered rows, found 50")));
+	EXPECT_THAT([&] { open_with(DELTA_ROW.value); },
+	            testing::ThrowsMessage<CorruptionError>(HasSubstr("the 51 covered rows, found row 51")));
 }
 
 TEST(IndexVerify, AGraphHasAnEntryForEachReference) {
@@ -137,8 +142,9 @@ TEST(IndexVerify, AGraphHasAnEntryForEachReference) {
 	const std::vector<uint8_t> none(4, 0xFF), too_many(8, 0xFF);
 	EXPECT_THAT(fixture.VerifyWith(&StoredRoots::entries, none),
 	            ElementsAre(HasSubstr("a graph of 50 nodes has no entry")));
-	EXPECT_THAT([&] { fixture.VerifyWith(&StoredRoots::entries, too_many); },
-	            testing::ThrowsMessage<CorruptionError>(HasSubstr("2 entries for 1 references")));
+	EXPECT_THAT(
+	    [&] { fixture.VerifyWith(&StoredRoots::entries, too_many); },
+	    testing::ThrowsMessage<CorruptionError>(HasSubstr("size of the entries must be 4 bytes, found 8 bytes")));
 }
 
 TEST(IndexVerify, TheRowMapNamesEveryNode) {

@@ -102,8 +102,8 @@ TEST(PageFileTest, FreedPagesHaveNoBytesAndTheirIdsWaitForTheNextGeneration) {
 	fixture.file->FreePage(PageId(2));
 	AlignedBuffer<uint8_t> page(PAGE_SIZE);
 	EXPECT_THROW(fixture.file->ReadPage(PageId(2), PageKind::NODES, page.span()), CorruptionError);
-	EXPECT_THROW(fixture.file->FreePage(PageId(2)), InternalError);
-	EXPECT_THROW(WritePage(*fixture.file, PageId(2), 1), InternalError);
+	EXPECT_THROW(fixture.file->FreePage(PageId(2)), CorruptionError);
+	EXPECT_THROW(WritePage(*fixture.file, PageId(2), 1), CorruptionError);
 	EXPECT_EQ(fixture.file->ReservePages(1), PageId(5));
 	Marker marker = fixture.file->Publish({});
 	fixture.ExpectSound();

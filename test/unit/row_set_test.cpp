@@ -22,7 +22,7 @@ Bytes Portable(roaring_bitmap_t *bitmap) {
 	return bytes;
 }
 
-//! A bitmap with an array, a dense and, if asked for, run containers.
+//! A bitmap with an array, dense and, if asked for, run containers.
 Bytes MakeBitmap(bool has_runs) {
 	roaring_bitmap_t *bitmap = roaring_bitmap_create();
 	for (uint32_t i = 0; i < 50; i++) {
@@ -65,45 +65,45 @@ TEST(RowSet, ComesBackFromItsBytes) {
 	EXPECT_EQ(RowSet::Deserialize({}).Count(), 0U);
 }
 
-TEST(RowSet, EveryFormThatCRoaringWritesIsABitmap) {
+TEST(RowSet, WhatCRoaringWritesIsABitmapAsLongAsItHasNoRuns) {
 	EXPECT_TRUE(IsPortableBitmap(MakeBitmap(false)));
-	EXPECT_TRUE(IsPortableBitmap(MakeBitmap(true)));
+	EXPECT_FALSE(IsPortableBitmap(MakeBitmap(true)));
 	roaring_bitmap_t *bitmap = roaring_bitmap_create();
 	EXPECT_TRUE(IsPortableBitmap(Portable(bitmap)));
-	roaring_bitmap_add_range(bitmap, 0, 65536 * 2); // fewer containers than have offsets
-	roaring_bitmap_run_optimize(bitmap);
-	EXPECT_TRUE(IsPortableBitmap(Portable(bitmap)));
 	roaring_bitmap_free(bitmap);
+	// Not even where they would be smaller.
+	RowSet set;
+	for (int64_t i = 0; i < 200000; i++) {
+		set.Insert(RowId(i));
+	}
+	EXPECT_EQ(RowSet::Deserialize(set.Serialize()).Count(), 200000U);
 }
 
 TEST(RowSet, BytesThatAreNotABitmapAreRefused) {
-	for (const bool has_runs : {false, true}) {
-		const Bytes sound = MakeBitmap(has_runs);
-		for (size_t size = 0; size < sound.size(); size += size < 100 ? 1 : 97) {
-			EXPECT_FALSE(IsPortableBitmap(ConstByteSpan(sound.data(), size))) << size;
-		}
-		Bytes longer = sound;
-		longer.push_back(0);
-		EXPECT_FALSE(IsPortableBitmap(longer));
-		// Cookie, keys, cardinalities and offsets.
-		const size_t head_bytes = has_runs ? 5 + 6 * 8 : 8 + 6 * 8;
-		size_t refused_count = 0;
-		for (size_t bit = 0; bit < 8 * head_bytes; bit++) {
-			Bytes flipped = sound;
-			flipped[bit / 8] ^= uint8_t(1 << (bit % 8));
-			const bool is_unused_flag = has_runs && bit / 8 == 4 && bit % 8 >= 6;
-			refused_count += IsPortableBitmap(flipped) ? 0 : 1;
-			if (IsPortableBitmap(flipped) && !is_unused_flag) {
-				// Another key in order is another set, as sound as this one.
-				roaring_bitmap_t *read = roaring_bitmap_portable_deserialize_safe(
-				    reinterpret_cast<const char *>(flipped.data()), flipped.size());
-				ASSERT_NE(read, nullptr) << bit;
-				EXPECT_EQ(Portable(read), flipped) << bit;
-				roaring_bitmap_free(read);
-			}
-		}
-		EXPECT_GT(refused_count, 8 * head_bytes * 3 / 4);
+	const Bytes sound = MakeBitmap(false);
+	for (size_t size = 0; size < sound.size(); size += size < 100 ? 1 : 97) {
+		EXPECT_FALSE(IsPortableBitmap(ConstByteSpan(sound.data(), size))) << size;
 	}
+	Bytes longer = sound;
+	longer.push_back(0);
+	EXPECT_FALSE(IsPortableBitmap(longer));
+	// Cookie, count, keys, cardinalities and offsets.
+	const size_t head_bytes = 8 + 6 * 8;
+	size_t refused_count = 0;
+	for (size_t bit = 0; bit < 8 * head_bytes; bit++) {
+		Bytes flipped = sound;
+		flipped[bit / 8] ^= uint8_t(1 << (bit % 8));
+		refused_count += IsPortableBitmap(flipped) ? 0 : 1;
+		if (IsPortableBitmap(flipped)) {
+			// Another key in order is another set, as sound as this one.
+			roaring_bitmap_t *read = roaring_bitmap_portable_deserialize_safe(
+			    reinterpret_cast<const char *>(flipped.data()), flipped.size());
+			ASSERT_NE(read, nullptr) << bit;
+			EXPECT_EQ(Portable(read), flipped) << bit;
+			roaring_bitmap_free(read);
+		}
+	}
+	EXPECT_GT(refused_count, 8 * head_bytes * 3 / 4);
 }
 
 TEST(RowSet, ValuesOutOfOrderAndWrongCardinalitiesAreRefused) {

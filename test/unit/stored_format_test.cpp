@@ -1,11 +1,12 @@
 // Property: a file of format version 1 opens for ever, on every machine: same configuration, rows, answers and marker,
 // and nothing to find for Verify. The file has every part: nodes, both maps with pages, references, delta, tombstones,
-// rows without a vector and free slots of a former generation.
+// rows without a vector, cleared nodes, retired pages, and free slots of former generations.
 //
 // test/data/format_v1.lmdsk holds the bytes without their zeros, see Pack. LMD_WRITE_STORED_FILE=path makes this test
 // write a file of the present version there and print the constants for it.
 #include "base/error.hpp"
 #include "fuzz/index_image.hpp"
+#include "index/index_state.hpp"
 #include "unit/simd_targets.hpp"
 
 #include <cstdio>
@@ -24,7 +25,7 @@ constexpr size_t LINE_SIZE = 64;
 const Uuid UUID = {0x76, 0x31, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 ImageRecipe Recipe() {
-	return {{{"metric", "cosine"}, {"R", "6"}, {"codes", "2bit"}, {"seed", "7"}}, ElementType::FLOAT32, 5, 24, 3, true};
+	return {{{"metric", "cosine"}, {"R", "6"}, {"codes", "2bit"}, {"seed", "7"}}, ElementType::FLOAT32, 5, 40, 3, true};
 }
 
 template <class INTEGER>
@@ -63,8 +64,24 @@ std::vector<uint8_t> Unpack(const std::vector<uint8_t> &packed) {
 	return bytes;
 }
 
+void ExpectEveryPart(const IndexImage &image) {
+	const auto file = PageFile::Open(MakeFile(image.bytes), image.marker);
+	const StoredRoots roots = ReadRoots(file->Roots());
+	for (const BlobRef &blob : {roots.quantizer, roots.entries, roots.delta, roots.tombstones, roots.unindexed,
+	                            roots.node_pages, roots.retired_pages, roots.cleared_nodes}) {
+		EXPECT_GT(blob.size_bytes, 0U);
+	}
+	EXPECT_GT(roots.row_map.height, 0U);
+	EXPECT_GT(file->FreeSlotCount(), 0U);
+	MetaHead meta;
+	std::memcpy(&meta, image.bytes.data() + image.OffsetOf(image.marker.meta_slot.value) + sizeof(PageHead),
+	            sizeof(meta));
+	EXPECT_GT(meta.page_map.height, 0U);
+}
+
 void WriteStoredFile(const char *path) {
 	const IndexImage image = MakeImage(Recipe(), UUID);
+	ExpectEveryPart(image);
 	const std::vector<uint8_t> packed = Pack(image.bytes);
 	ASSERT_EQ(Unpack(packed), image.bytes);
 	std::ofstream(path, std::ios::binary)
@@ -91,8 +108,8 @@ TEST(StoredFormat, AFileOfVersion1OpensForEver) {
 	image.bytes = Unpack(std::vector<uint8_t>(packed.begin(), packed.end()));
 	image.marker.uuid = UUID;
 	image.marker.generation = Generation(3);
-	image.marker.meta_slot = Slot(12);
-	image.marker.meta_checksum = 0x4720EE6D1DDF05AB;
+	image.marker.meta_slot = Slot(29);
+	image.marker.meta_checksum = 0xD2AF66D14863F92C;
 	image.configuration.metric = Metric::COSINE;
 	image.configuration.codes = CodeFamily::TWO_BIT;
 	image.configuration.dims = 5;
@@ -100,13 +117,14 @@ TEST(StoredFormat, AFileOfVersion1OpensForEver) {
 	image.configuration.page_size = 4096;
 	image.configuration.seed = 7;
 
-	const std::vector<int64_t> rows = {0,  3,  9,  12, 15, 18, 21, 24, 30, 33, 36, 39,
-	                                   42, 45, 51, 54, 57, 60, 63, 66, 69, 72, 75, 78};
+	const std::vector<int64_t> rows = {0,  3,  9,  12, 18, 21, 27,  30,  33,  36,  39,
+	                                   42, 45, 48, 51, 54, 57, 114, 117, 120, 123, 126};
 	const std::pair<float, RowId> nearest[] = {
-	    {0.039365232F, RowId(45)}, {0.0468536615F, RowId(66)}, {0.308414578F, RowId(39)},
-	    {0.31354326F, RowId(69)},  {0.325514674F, RowId(75)},  {0.597470045F, RowId(36)},
+	    {0.039365232F, RowId(45)}, {0.180024803F, RowId(3)},  {0.308414578F, RowId(39)},
+	    {0.386388183F, RowId(48)}, {0.597470045F, RowId(36)}, {0.679749012F, RowId(120)},
 	};
 	const float query[] = {1, 2, 3, 4, 5};
+	ExpectEveryPart(image);
 	OnEveryTarget([&] {
 		const auto index = OpenImage(image);
 		EXPECT_EQ(index->Verify(), std::vector<std::string>());
@@ -116,11 +134,11 @@ TEST(StoredFormat, AFileOfVersion1OpensForEver) {
 		}
 		EXPECT_EQ(collected, rows);
 		const IndexSummary summary = index->Summary();
-		EXPECT_EQ(summary.row_count, 24U);
+		EXPECT_EQ(summary.row_count, 22U);
 		EXPECT_EQ(summary.delta_count, 3U);
 		EXPECT_EQ(summary.tombstone_count, 3U);
 		EXPECT_EQ(summary.unindexed_count, 3U);
-		EXPECT_EQ(summary.covered_rows, 88U);
+		EXPECT_EQ(summary.covered_rows, 136U);
 		const std::vector<Neighbor> found = index->Search(query, 6, 20, 4).Next(6);
 		ASSERT_EQ(found.size(), std::size(nearest));
 		for (size_t i = 0; i < found.size(); i++) {
@@ -130,9 +148,9 @@ TEST(StoredFormat, AFileOfVersion1OpensForEver) {
 	});
 	// It can be continued.
 	const auto index = OpenImage(image);
-	AppendRow(*index, RowId(100), {1, 2, 3, 4, 5});
+	AppendRow(*index, RowId(200), {1, 2, 3, 4, 5});
 	index->Publish();
-	EXPECT_EQ(index->Search(query, 1, 20, 4).Next(1).front().row_id, RowId(100));
+	EXPECT_EQ(index->Search(query, 1, 20, 4).Next(1).front().row_id, RowId(200));
 	EXPECT_EQ(index->Verify(), std::vector<std::string>());
 }
 

@@ -233,6 +233,9 @@ void Maintenance::FinishCompact() {
 			state.stored.node_count -= erased.size();
 			// Searches that began before may still follow edges to what was removed.
 			auto next = std::make_shared<Epoch>();
+			for (const uint64_t row : erased) {
+				state.epoch->removed_rows.Insert(RowId(int64_t(row)));
+			}
 			state.epoch->next = next;
 			state.retired.push_back({state.epoch, removed});
 			state.epoch = std::move(next);

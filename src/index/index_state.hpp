@@ -54,6 +54,8 @@ RadixPageSpace RowMapSpace(PageFile &file);
 //! search that began before is over. Each epoch holds the next one, so the last to go is the newest.
 struct Epoch {
 	std::shared_ptr<Epoch> next;
+	//! Rows that were taken out at its end: a search of this epoch or an earlier one may have met their nodes before.
+	RowSet removed_rows;
 };
 
 //! Pages that wait for the searches of an epoch to end.

@@ -130,6 +130,13 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
                              const Extent &pages) {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
+		{
+			// Searches may meet the new nodes before they are answers.
+			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+			for (const NewNode &node : nodes) {
+				state.stored.graph_row_end = std::max(state.stored.graph_row_end, RowMapKey(node.row_id) + 1);
+			}
+		}
 		ChangedRowMap changed(file, state.stored.row_map);
 		const std::vector<NodeId> cleared = ClearFormerNodes(rows.row_ids, changed.map);
 		state.counters.blocks_written += batch.Apply() + cleared.size();
@@ -158,7 +165,6 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 			const bool is_added = state.node_pages.Add(pages);
 			LMD_CHECK(is_added, "a page of nodes was in use");
 			state.stored.row_map = changed.map.Root();
-			state.stored.graph_row_end = std::max(state.stored.graph_row_end, entries.back().first + 1);
 			state.stored.node_count += nodes.size() - cleared.size();
 			state.merge_count++;
 			state.is_delta_changed = true;

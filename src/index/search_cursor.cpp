@@ -77,12 +77,22 @@ struct SearchCursor::Impl {
 				continue;
 			}
 			state.CheckNodeRow(row_id);
-			if (state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
+			if (WasTakenOut(row_id) || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
 			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
 				continue;
 			}
 			pending.push_back({visits[collected].distance, row_id});
 		}
+	}
+
+	//! state_mutex is held.
+	bool WasTakenOut(RowId row_id) const {
+		for (const Epoch *past = epoch.get(); past != state.epoch.get(); past = past->next.get()) {
+			if (past->removed_rows.Contains(row_id)) {
+				return true;
+			}
+		}
+		return false;
 	}
 
 	bool StartAtAllEntries() {

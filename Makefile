@@ -2,6 +2,7 @@
 JOBS ?= $(shell nproc)
 BUILD := build/release
 SECONDS ?= 60
+KILLS ?= 200
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
 .PHONY: all build setup test soak fuzz demo sanitize tidy format check-format clean help
@@ -11,7 +12,7 @@ all: build
 help:
 	@echo 'make              set up and build build/release/lm_diskann.duckdb_extension and lm_diskann_shell'
 	@echo 'make test         all tests'
-	@echo 'make soak         random faults and losses of power for SECONDS=60, other ones on each run'
+	@echo 'make soak         random faults and losses of power for SECONDS=60, then KILLS=200 process kills'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
@@ -34,6 +35,7 @@ test: build
 
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)
+	@$(BUILD)/test/soak_kill $(KILLS)
 
 demo: build
 	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \

@@ -31,8 +31,8 @@ for target in "$@"; do
 	found=$build/found/$target
 	mkdir -p "$found"
 	echo "fuzzing $target for $seconds seconds, log in $build/$target.log"
-	# An input is small, so its index is: a second and 64 MiB at once are far beyond any sound answer.
-	$build/test/fuzz_"$target" -max_total_time="$seconds" -max_len=1024 -timeout=10 -malloc_limit_mb=64 \
+	# An index of an input has some 100 KiB: a minute and 64 MiB at once are far beyond any answer.
+	$build/test/fuzz_"$target" -max_total_time="$seconds" -max_len=1024 -timeout=60 -malloc_limit_mb=64 \
 		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$build/ "$found" $corpus/"$target" \
 		>$build/"$target".log 2>&1 || {
 		tail -n 40 $build/"$target".log

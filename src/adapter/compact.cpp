@@ -27,13 +27,10 @@ bool IsRebuildCheaper(const lm_diskann::IndexSummary &summary) {
 
 void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &index) {
 	auto &live = *index.live;
-	if (!table.db.IsReadOnly() && (!live.IsReady() || IsRebuildCheaper(live.Core()->Summary()))) {
+	RequireWritable(table, index, "compact");
+	if (!live.IsReady() || IsRebuildCheaper(live.Core()->Summary())) {
 		RebuildIndex(context, table, index);
 		return;
-	}
-	if (table.db.IsReadOnly()) {
-		throw InvalidInputException("%sdatabase \"%s\" was opened read-only; open it for writing to compact an index",
-		                            IndexMessagePrefix(live.Name()), table.db.GetName());
 	}
 	const auto core = live.Core();
 	const auto is_stopped = [&] { return context.interrupted.load(); };

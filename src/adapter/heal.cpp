@@ -86,10 +86,6 @@ void Rebuild(ClientContext &context, DataTable &table, const TableIndex &index, 
 void CatchUp(ClientContext &context, DataTable &table, const TableIndex &index, LiveIndex::Healing &healing) {
 	const auto core = index.live->Core();
 	const auto column = index.Column(table);
-	const auto offer = [&](const VectorRows &rows) {
-		core->Append(rows.Batch());
-		core->AppendNull(rows.NullRowIds());
-	};
 	const auto begin = core->CoveredRows();
 	idx_t settled = 0;
 	{
@@ -100,21 +96,13 @@ void CatchUp(ClientContext &context, DataTable &table, const TableIndex &index, 
 	}
 	RowBitmap seen_rows;
 	ScanRows(context, table, column, RowScanKind::COMMITTED, begin, settled, [&](const VectorRows &rows) {
-		offer(rows);
-		for (const auto row_id : lm_diskann::Span<const lm_diskann::RowId>(rows.Batch().row_ids, rows.Batch().count)) {
-			seen_rows.Add(row_id.value);
-		}
-		for (const auto row_id : rows.NullRowIds()) {
-			seen_rows.Add(row_id.value);
-		}
+		OfferRows(rows, *core);
+		seen_rows.Add(rows);
 	});
-	FetchRows(context, table, column, FindMissedRows(context, table, begin, settled, seen_rows), offer);
 
 	TableAppendState append_lock;
 	table.AppendLock(append_lock);
-	const auto row_count = table.GetTotalRows();
-	ScanRows(context, table, column, RowScanKind::PHYSICAL, settled, row_count, offer);
-	core->SetCoveredRows(row_count);
+	OfferLateRows(context, table, column, begin, settled, seen_rows, *core);
 	healing.FinishCatchUp();
 }
 
@@ -187,12 +175,16 @@ void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &in
 	MakeDurable(context, table.db, CanCheckpointInQuery(context, table.db));
 }
 
+void RequireWritable(const DataTable &table, const TableIndex &index, const char *verb) {
+	if (table.db.IsReadOnly()) {
+		throw InvalidInputException("%sdatabase \"%s\" was opened read-only; open it for writing to %s an index",
+		                            IndexMessagePrefix(index.live->Name()), table.db.GetName(), verb);
+	}
+}
+
 void RebuildIndex(ClientContext &context, DataTable &table, const TableIndex &index) {
 	const auto prefix = IndexMessagePrefix(index.live->Name());
-	if (table.db.IsReadOnly()) {
-		throw InvalidInputException("%sdatabase \"%s\" was opened read-only; open it for writing to rebuild an index",
-		                            prefix, table.db.GetName());
-	}
+	RequireWritable(table, index, "rebuild");
 	if (!index.live->Configuration()) {
 		throw InvalidInputException("%s%s", prefix, index.live->Reason());
 	}

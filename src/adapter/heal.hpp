@@ -22,6 +22,9 @@ void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &in
 //! writes. Throws with the reason when it cannot.
 void RebuildIndex(ClientContext &context, DataTable &table, const TableIndex &index);
 
+//! Throws InvalidInputException for an index of a database that was opened read-only.
+void RequireWritable(const DataTable &table, const TableIndex &index, const char *verb);
+
 //! Healing and maintenance change no catalog and no row, so DuckDB sees nothing to write and would forget them. Makes
 //! the next checkpoint write all the same, and `is_now`: checkpoints, unless another transaction writes. True: it did.
 bool MakeDurable(ClientContext &context, AttachedDatabase &db, bool is_now);

@@ -16,6 +16,15 @@ void RowBitmap::Add(row_t row_id) {
 	words[word] |= uint64_t(1) << (idx_t(row_id) % 64);
 }
 
+void RowBitmap::Add(const VectorRows &rows) {
+	for (const auto row_id : lm_diskann::Span<const lm_diskann::RowId>(rows.Batch().row_ids, rows.Batch().count)) {
+		Add(row_id.value);
+	}
+	for (const auto row_id : rows.NullRowIds()) {
+		Add(row_id.value);
+	}
+}
+
 bool RowBitmap::Contains(row_t row_id) const {
 	const auto word = idx_t(row_id) / 64;
 	return word < words.size() && (words[word] >> (idx_t(row_id) % 64) & 1) != 0;

@@ -15,6 +15,7 @@ class DataTable;
 class RowBitmap {
 public:
 	void Add(row_t row_id);
+	void Add(const VectorRows &rows);
 	bool Contains(row_t row_id) const;
 	void Merge(const RowBitmap &other);
 

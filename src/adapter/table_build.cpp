@@ -64,12 +64,7 @@ void TableBuild::Add(const VectorRows &rows, RowBitmap &thread_rows) {
 		builder->Add(rows.Batch());
 		builder->AddNull(rows.NullRowIds());
 	});
-	for (const auto row_id : lm_diskann::Span<const lm_diskann::RowId>(rows.Batch().row_ids, rows.Batch().count)) {
-		thread_rows.Add(row_id.value);
-	}
-	for (const auto row_id : rows.NullRowIds()) {
-		thread_rows.Add(row_id.value);
-	}
+	thread_rows.Add(rows);
 }
 
 void TableBuild::Merge(const RowBitmap &thread_rows) {
@@ -121,18 +116,23 @@ std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context)
 }
 
 void TableBuild::CatchUp(ClientContext &context, lm_diskann::AnnIndex &core) {
-	const auto offer = [&](const VectorRows &rows) {
-		core.Append(rows.Batch());
-		core.AppendNull(rows.NullRowIds());
-	};
-	WithDuckDBErrors(index_name, [&] {
-		// Rows appended since the scan began, committed or not: visibility is decided by the table.
-		const auto row_count = table.GetTotalRows();
-		ScanRows(context, table, column, RowScanKind::PHYSICAL, row_count_at_start, row_count, offer);
-		const auto missed = FindMissedRows(context, table, 0, row_count_at_start, seen_rows);
-		FetchRows(context, table, column, missed, offer);
-		core.SetCoveredRows(row_count);
-	});
+	WithDuckDBErrors(index_name,
+	                 [&] { OfferLateRows(context, table, column, 0, row_count_at_start, seen_rows, core); });
+}
+
+void OfferRows(const VectorRows &rows, lm_diskann::AnnIndex &core) {
+	core.Append(rows.Batch());
+	core.AppendNull(rows.NullRowIds());
+}
+
+void OfferLateRows(ClientContext &context, DataTable &table, const IndexedColumn &column, idx_t begin, idx_t settled,
+                   const RowBitmap &seen_rows, lm_diskann::AnnIndex &core) {
+	const auto offer = [&](const VectorRows &rows) { OfferRows(rows, core); };
+	const auto row_count = table.GetTotalRows();
+	// Rows appended meanwhile, committed or not: visibility is decided by the table.
+	ScanRows(context, table, column, RowScanKind::PHYSICAL, settled, row_count, offer);
+	FetchRows(context, table, column, FindMissedRows(context, table, begin, settled, seen_rows), offer);
+	core.SetCoveredRows(row_count);
 }
 
 } // namespace duckdb

@@ -82,4 +82,12 @@ private:
 	RowBitmap seen_rows;
 };
 
+//! Gives the index rows as the table has them. Errors of the core.
+void OfferRows(const VectorRows &rows, lm_diskann::AnnIndex &core);
+
+//! Offers what a scan of the rows [begin, settled) as COMMITTED, which saw `seen_rows`, may have missed, and all rows
+//! from there on (lifecycle trap 9); then every row is covered. The caller holds the table's append lock.
+void OfferLateRows(ClientContext &context, DataTable &table, const IndexedColumn &column, idx_t begin, idx_t settled,
+                   const RowBitmap &seen_rows, lm_diskann::AnnIndex &core);
+
 } // namespace duckdb

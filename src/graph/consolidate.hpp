@@ -12,7 +12,7 @@
 #include "graph/prune.hpp"
 
 #include <functional>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 namespace lm_diskann {
@@ -71,7 +71,8 @@ private:
 	//! Scratch: edges by their position in `space`, less one for the node itself.
 	EdgeSpace space;
 	NodeSet seen;
-	std::unordered_map<NodeId, Orphan> adopted;
+	//! Ordered, so that a compact comes out the same everywhere.
+	std::map<NodeId, Orphan> adopted;
 	std::vector<Orphan> orphans;
 	std::vector<NodeId> pending;
 	std::vector<NodeEdge> candidates;

@@ -24,22 +24,27 @@ uint64_t CodeArena::MemoryBytes() const {
 	return chunks.size() * CHUNK_CODES * uint64_t(code_bytes);
 }
 
+void ChangePage(Graph &graph, PageId id, const std::function<void(uint8_t *page)> &change) {
+	AlignedBuffer<uint8_t> page(graph.layout.page_size);
+	PageCacheCounters counters;
+	{
+		const PageRef present = graph.cache->Pin(graph.file_key, id, PageKind::NODES, counters);
+		std::memcpy(page.data(), present.data(), page.size());
+	}
+	change(page.data());
+	graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
+}
+
 uint64_t ApplyEdits(Graph &graph, Span<const EdgeEdit> edits) {
 	const NodeLayout &layout = graph.layout;
-	AlignedBuffer<uint8_t> page(layout.page_size);
-	PageCacheCounters counters;
 	uint64_t page_count = 0;
-	for (size_t i = 0; i < edits.size();) {
+	for (size_t i = 0; i < edits.size(); page_count++) {
 		const PageId id = layout.PageOf(edits[i].node);
-		{
-			const PageRef present = graph.cache->Pin(graph.file_key, id, PageKind::NODES, counters);
-			std::memcpy(page.data(), present.data(), layout.page_size);
-		}
-		for (; i < edits.size() && layout.PageOf(edits[i].node) == id; i++) {
-			EditNode(layout, page.data(), edits[i].node, edits[i].kept, edits[i].added);
-		}
-		graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
-		page_count++;
+		ChangePage(graph, id, [&](uint8_t *page) {
+			for (; i < edits.size() && layout.PageOf(edits[i].node) == id; i++) {
+				EditNode(layout, page, edits[i].node, edits[i].kept, edits[i].added);
+			}
+		});
 	}
 	return page_count;
 }

@@ -4,6 +4,7 @@
 #include "graph/graph.hpp"
 
 #include <deque>
+#include <functional>
 #include <vector>
 
 namespace lm_diskann {
@@ -34,6 +35,10 @@ struct EdgeEdit {
 	std::vector<uint16_t> kept;
 	std::vector<NodeEdge> added;
 };
+
+//! Replaces a page of nodes by a copy that `change` was made to. Called by the file's one changing thread. Throws
+//! CorruptionError, FileError.
+void ChangePage(Graph &graph, PageId id, const std::function<void(uint8_t *page)> &change);
 
 //! Applies edits, ascending by node and one a node, through the cache. Returns the number of pages written. Called by
 //! the file's one changing thread. Throws CorruptionError, FileError; then the file is poisoned or nothing changed in

@@ -83,7 +83,6 @@ void MergeBatch::Link(uint32_t index) {
 
 	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
 	search.Expand(parameters.list_size);
-	counters.Add(search.Counters());
 	AddVisited(search);
 	AddBatchMates(index);
 
@@ -198,7 +197,7 @@ void MergeBatch::AddVisited(const BeamSearch &search) {
 	nearest_dead = NO_NODE;
 	float dead_distance = 0;
 	for (const Visit &visit : search.Visits()) {
-		if (parameters.is_dead(visit.node, visit.row_id)) {
+		if (parameters.is_dead(visit.row_id)) {
 			if (nearest_dead == NO_NODE || visit.distance < dead_distance) {
 				nearest_dead = visit.node;
 				dead_distance = visit.distance;

@@ -31,7 +31,7 @@ struct MergeParameters {
 	uint32_t list_size = 0;
 	double alpha = 1.2;
 	//! Dead nodes get no new edges.
-	std::function<bool(NodeId node, RowId row_id)> is_dead;
+	std::function<bool(RowId row_id)> is_dead;
 	//! Asked between two vectors or targets; true: give up.
 	std::function<bool()> is_stopped;
 };
@@ -50,9 +50,6 @@ public:
 	//! The quantizer's reference of each node.
 	uint16_t ReferenceOf(size_t index) const {
 		return scalars[index].reference;
-	}
-	const SearchCounters &Counters() const {
-		return counters;
 	}
 
 private:
@@ -104,7 +101,6 @@ private:
 	std::vector<EdgeEdit> edits;
 	//! Anchors that present nodes get.
 	std::unordered_map<NodeId, size_t> planned_anchors;
-	SearchCounters counters;
 
 	//! Scratch of one vector: its candidates, which are numbered by their position in `space`.
 	EdgeSpace space;

@@ -20,14 +20,6 @@ struct SearchCounters {
 	uint64_t cache_hits = 0;
 	uint64_t distances_exact = 0;
 	uint64_t distances_estimated = 0;
-
-	void Add(const SearchCounters &other) {
-		hops += other.hops;
-		blocks_read += other.blocks_read;
-		cache_hits += other.cache_hits;
-		distances_exact += other.distances_exact;
-		distances_estimated += other.distances_estimated;
-	}
 };
 
 //! An expanded node: its exact distance (of the index's metric) and row.

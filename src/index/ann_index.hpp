@@ -152,8 +152,6 @@ public:
 	bool Compact(const std::function<bool()> &is_stopped);
 	//! Overwrites what the file holds beyond the generations that may be opened.
 	void Scrub();
-	//! Of the compact under way, 0..1.
-	double CompactProgress() const;
 
 	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without
 	//! any I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).

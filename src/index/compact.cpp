@@ -34,7 +34,6 @@ void Maintenance::StartCompact() {
 	for (const auto &[first, count] : pages.All()) {
 		compact->pages.push_back({first, count});
 	}
-	compact->page_count = pages.Count();
 	if (compact->dead_nodes.Count() == 0) {
 		compact->extent = compact->pages.size();
 	}
@@ -98,7 +97,6 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 				compact.live_node = node;
 			}
 		}
-		compact.done_count++;
 		if (++compact.place == extent.count) {
 			compact.place = 0;
 			compact.extent++;
@@ -163,7 +161,7 @@ ExtentSet Maintenance::RemoveNodes(const RowSet &dead_nodes) {
 			const bool is_added = removed.Add({page.value, 1});
 			LMD_CHECK(is_added, "a page is removed once");
 		} else {
-			ChangePage(page, [&](uint8_t *bytes) {
+			ChangePage(graph, page, [&](uint8_t *bytes) {
 				for (size_t k = begin; k < i; k++) {
 					WipeNode(layout, bytes, dead[k]);
 				}
@@ -259,14 +257,6 @@ bool AnnIndex::Compact(const std::function<bool()> &is_stopped) {
 void AnnIndex::Scrub() {
 	const std::lock_guard<std::mutex> guard(impl->write_mutex);
 	impl->file->ScrubFreeSlots();
-}
-
-double AnnIndex::CompactProgress() const {
-	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
-	if (!impl->compact || impl->compact->page_count == 0) {
-		return 1;
-	}
-	return double(impl->compact->done_count) / double(impl->compact->page_count);
 }
 
 } // namespace lm_diskann

@@ -76,8 +76,6 @@ struct CompactState {
 	std::vector<Extent> pages;
 	size_t extent = 0;
 	uint32_t place = 0;
-	uint64_t page_count = 0;
-	std::atomic<uint64_t> done_count {0};
 };
 
 //! Lock order: maintenance_mutex -> write_mutex -> state_mutex -> page file and cache.
@@ -114,7 +112,8 @@ struct AnnIndex::Impl {
 	//! Held by whoever changes the file: for the short end of a batch, or for a publish. It makes that one the file's
 	//! changing thread, and keeps every published state between two batches.
 	std::mutex write_mutex;
-	//! Guards everything below; searches share it. No I/O but that of the delta's chunks happens under it.
+	//! Guards everything below; searches share it. The only I/O under it are chunks of the delta that left
+	//! RAM, and row map pages for rows that come again.
 	mutable std::shared_mutex state_mutex;
 	//! The present numbers and row map; its blobs are those of the last publish and guarded by write_mutex.
 	StoredRoots stored = {};

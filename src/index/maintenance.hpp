@@ -9,8 +9,6 @@
 #include "graph/merge.hpp"
 #include "index/index_state.hpp"
 
-#include <cstring>
-
 namespace lm_diskann {
 
 //! The row map with changes applied, and the pages of it that the present one no longer needs. Lookups use the former
@@ -61,15 +59,13 @@ private:
 	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch, const Extent &pages);
 	//! Takes the rows from their former nodes, which stay as ways through the graph.
 	std::vector<NodeId> ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map);
-	template <class CHANGE>
-	void ChangePage(PageId id, CHANGE &&change);
 
 	void StartCompact();
 	void Sweep(const std::function<bool()> &is_stopped);
 	void FinishCompact();
-	//! A live node near the reference; NO_NODE: there is none at all.
 	//! write_mutex is held.
 	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	//! A live node near the reference; NO_NODE: there is none at all.
 	NodeId FindEntry(size_t reference, const CompactState &compact) const;
 	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
 	ExtentSet RemoveNodes(const RowSet &dead_nodes);
@@ -78,17 +74,5 @@ private:
 	Graph &graph;
 	PageFile &file;
 };
-
-template <class CHANGE>
-void Maintenance::ChangePage(PageId id, CHANGE &&change) {
-	AlignedBuffer<uint8_t> page(graph.layout.page_size);
-	PageCacheCounters counters;
-	{
-		const PageRef present = graph.cache->Pin(graph.file_key, id, PageKind::NODES, counters);
-		std::memcpy(page.data(), present.data(), page.size());
-	}
-	change(page.data());
-	graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
-}
 
 } // namespace lm_diskann

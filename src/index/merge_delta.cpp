@@ -93,7 +93,7 @@ bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped)
 	MergeParameters parameters;
 	parameters.list_size = state.configuration.l_build;
 	parameters.alpha = state.configuration.alpha;
-	parameters.is_dead = [this](NodeId, RowId row_id) { return IsDead(row_id); };
+	parameters.is_dead = [this](RowId row_id) { return IsDead(row_id); };
 	parameters.is_stopped = is_stopped;
 	MergeBatch batch(graph, parameters, nodes);
 	bool is_planned = false;
@@ -119,7 +119,7 @@ std::vector<NodeId> Maintenance::ClearFormerNodes(const std::vector<RowId> &row_
 		}
 		if (const std::optional<uint64_t> node = row_map.Find(RowMapKey(row_id))) {
 			cleared.push_back(NodeId(uint32_t(*node)));
-			ChangePage(graph.layout.PageOf(cleared.back()),
+			ChangePage(graph, graph.layout.PageOf(cleared.back()),
 			           [&](uint8_t *page) { ClearRow(graph.layout, page, cleared.back()); });
 		}
 	}

@@ -8,17 +8,6 @@ namespace {
 
 using namespace lmd_test; // NOLINT
 
-//! A database whose index file is gone, open, with the log enabled.
-Host MakeDamaged() {
-	Host host;
-	MakeTable(host, 50);
-	host.Close();
-	std::filesystem::remove(host.IndexFile());
-	host.Open();
-	EnableLog(host);
-	return host;
-}
-
 size_t LineCount(const std::string &text) {
 	return text.empty() ? 0 : size_t(std::count(text.begin(), text.end(), '\n')) + 1;
 }

@@ -252,6 +252,17 @@ inline void EnableLog(Connection &connection) {
 	Execute(connection, "CALL enable_logging(level = 'WARN')");
 }
 
+//! A database whose index file is gone, open, with the log enabled.
+inline Host MakeDamaged() {
+	Host host;
+	MakeTable(host, 50);
+	host.Close();
+	std::filesystem::remove(host.IndexFile());
+	host.Open();
+	EnableLog(host);
+	return host;
+}
+
 //! Warnings of the extension since EnableLog, one a line.
 inline std::string Warnings(Connection &connection) {
 	return Execute(connection, "SELECT message FROM duckdb_logs WHERE log_level = 'WARN' AND message LIKE "

@@ -69,12 +69,7 @@ TEST_P(TrapFailedWrite, T05_CreateIndexFailsCleanly) {
 }
 
 TEST_P(TrapFailedWrite, T05_ARebuildThatCannotWriteIsTriedOnce) {
-	Host host;
-	MakeTable(host, 50);
-	host.Close();
-	std::filesystem::remove(host.IndexFile());
-	host.Open();
-	EnableLog(host);
+	Host host = MakeDamaged();
 	host.hooks->Fail({GetParam()}, ".lmdsk");
 	for (int query = 0; query < 3; query++) {
 		ExpectExactAnswer(host);

@@ -237,14 +237,20 @@ TEST(Trap, T18_ACopyWithALinkedFolderGetsAFileOfItsOwn) {
 	ExpectIndependent(host, copy);
 }
 
-TEST(Trap, T18_ACopyWithLinkedFilesGetsAFileOfItsOwn) {
-	Host host;
-	MakeTable(host, 50);
-	host.Close();
+//! A copy of a closed database whose index file is the original's, by a hard link.
+Host CopyWithLinkedFile(const Host &host) {
 	Host copy = Host::CopyOf(host.Path());
 	const auto file = copy.IndexFile();
 	std::filesystem::remove(file);
 	std::filesystem::create_hard_link(host.IndexFile(), file);
+	return copy;
+}
+
+TEST(Trap, T18_ACopyWithLinkedFilesGetsAFileOfItsOwn) {
+	Host host;
+	MakeTable(host, 50);
+	host.Close();
+	Host copy = CopyWithLinkedFile(host);
 	host.Open();
 	ExpectSound(host);
 	copy.Open();
@@ -256,10 +262,7 @@ TEST(Trap, T18_CopiesWithLinkedFilesOpenedInTurnNoticeEachOther) {
 	Host host;
 	MakeTable(host, 50);
 	host.Close();
-	Host copy = Host::CopyOf(host.Path());
-	const auto file = copy.IndexFile();
-	std::filesystem::remove(file);
-	std::filesystem::create_hard_link(host.IndexFile(), file);
+	Host copy = CopyWithLinkedFile(host);
 	int64_t row_count = 50;
 	for (int round = 0; round < 3; round++) {
 		for (Host *turn : {&host, &copy}) {

@@ -1,5 +1,7 @@
 #include "fuzz/index_image.hpp"
 
+#include "base/error.hpp"
+
 #include "base/checksum.hpp"
 #include "base/random.hpp"
 #include "sim/sim_file.hpp"
@@ -163,6 +165,15 @@ void ResealPage(IndexImage &image, uint64_t slot) {
 void ResealHead(IndexImage &image) {
 	const uint64_t checksum = Checksum(ConstByteSpan(image.bytes.data() + 8, SECTOR_SIZE - 8), 0);
 	std::memcpy(image.bytes.data(), &checksum, sizeof(checksum));
+}
+
+std::string OpenMessage(const IndexImage &image) {
+	try {
+		OpenImage(image);
+	} catch (const CorruptionError &error) {
+		return error.what();
+	}
+	return "";
 }
 
 } // namespace lm_diskann::fuzz

@@ -54,6 +54,8 @@ void AppendRow(AnnIndex &index, RowId row_id, const std::vector<float> &vector);
 
 //! Opens a copy of the image's bytes.
 std::shared_ptr<AnnIndex> OpenImage(const IndexImage &image);
+//! What is wrong with the image according to OpenImage; empty: nothing.
+std::string OpenMessage(const IndexImage &image);
 std::shared_ptr<AnnIndex> OpenFile(std::unique_ptr<File> file, const IndexImage &image);
 //! A file in RAM that holds `bytes`.
 std::unique_ptr<File> MakeFile(const std::vector<uint8_t> &bytes);

@@ -55,15 +55,6 @@ std::string Damage(const IndexImage &image, const Answers &expected) {
 	}
 }
 
-std::string OpenMessage(const IndexImage &image) {
-	try {
-		OpenImage(image);
-	} catch (const CorruptionError &error) {
-		return error.what();
-	}
-	return "";
-}
-
 uint64_t MetaOffset(const IndexImage &image) {
 	return image.OffsetOf(image.marker.meta_slot.value);
 }

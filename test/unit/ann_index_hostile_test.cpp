@@ -50,15 +50,6 @@ IndexImage WithBlobBytes(IndexImage image, const BlobRef &blob, uint64_t offset,
 	return image;
 }
 
-std::string OpenMessage(const IndexImage &image) {
-	try {
-		OpenImage(image);
-	} catch (const CorruptionError &error) {
-		return error.what();
-	}
-	return "";
-}
-
 std::vector<Neighbor> FindAll(AnnIndex &index) {
 	const IndexConfiguration &configuration = index.Configuration();
 	const std::vector<float> query = MakeVector(configuration.dims, configuration.element_type, 1);

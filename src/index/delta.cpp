@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace lm_diskann {
@@ -154,9 +155,10 @@ Delta::Rows Delta::Oldest(size_t count) const {
 DeltaSnapshot Delta::TakeSnapshot() {
 	DeltaSnapshot snapshot;
 	for (const auto &[number, chunk] : chunks) {
-		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, {}});
+		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, {}, {}});
 		if (chunk.stored_rows != chunk.row_ids.size()) {
 			snapshot.chunks.back().vectors = chunk.vectors;
+			snapshot.chunks.back().former = chunk.blob;
 		}
 	}
 	snapshot.released.swap(released);
@@ -169,17 +171,23 @@ std::vector<BlobRef> Delta::SetStored(const DeltaSnapshot &snapshot) {
 		if (stored.vectors.empty()) {
 			continue;
 		}
+		const bool has_former = stored.former.size_bytes > 0;
+		if (has_former) {
+			replaced.push_back(stored.former);
+		}
 		const auto entry = chunks.find(stored.number);
-		if (entry == chunks.end()) {
-			// Its last row went meanwhile.
-			released.push_back(stored.blob);
+		if (entry != chunks.end()) {
+			entry->second.blob = stored.blob;
+			entry->second.stored_rows = stored.row_ids.size();
 			continue;
 		}
-		if (entry->second.blob.size_bytes > 0) {
-			replaced.push_back(entry->second.blob);
+		// Its last row went meanwhile, which released the former blob; but it is the written one that this generation
+		// names.
+		if (has_former) {
+			released.erase(std::find_if(released.begin(), released.end(),
+			                            [&](const BlobRef &blob) { return blob.first == stored.former.first; }));
 		}
-		entry->second.blob = stored.blob;
-		entry->second.stored_rows = stored.row_ids.size();
+		released.push_back(stored.blob);
 	}
 	return replaced;
 }

@@ -22,8 +22,9 @@ struct DeltaSnapshot {
 		uint64_t number = 0;
 		BlobRef blob;
 		std::vector<RowId> row_ids;
-		//! Not empty: the blob has to be written, in place of the present one.
+		//! Not empty: the blob has to be written, in place of `former`.
 		std::vector<uint8_t> vectors;
+		BlobRef former;
 	};
 
 	std::vector<Chunk> chunks;
@@ -88,7 +89,8 @@ public:
 	Rows Oldest(size_t count) const;
 
 	DeltaSnapshot TakeSnapshot();
-	//! The blobs of `snapshot` are written. Returns those that they replace.
+	//! The blobs of `snapshot` are written. Returns those that they replace, which no generation from this one on
+	//! names.
 	std::vector<BlobRef> SetStored(const DeltaSnapshot &snapshot);
 	//! Frees the RAM of written chunks that are full, oldest first, until `target_bytes` of vectors are left.
 	void Evict(uint64_t target_bytes);

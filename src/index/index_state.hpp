@@ -120,6 +120,9 @@ struct AnnIndex::Impl {
 	Delta delta;
 	//! Rows of the graph that are not answers: deleted, or newer in the delta.
 	RowSet tombstones;
+	//! Rows of a merge that is being applied: their new nodes may be met and are not answers yet, not even of rows that
+	//! were deleted from the delta meanwhile.
+	RowSet arriving;
 	//! Rows that were offered without a vector that can be indexed.
 	RowSet unindexed;
 	//! Nodes without a row that edges may lead to.

@@ -135,6 +135,7 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
 			for (const NewNode &node : nodes) {
 				state.stored.graph_row_end = std::max(state.stored.graph_row_end, RowMapKey(node.row_id) + 1);
+				state.arriving.Insert(node.row_id);
 			}
 		}
 		ChangedRowMap changed(file, state.stored.row_map);
@@ -159,6 +160,7 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 				NodeId &entry = graph.entries[batch.ReferenceOf(i)];
 				entry = entry == NO_NODE ? nodes[i].id : entry;
 			}
+			state.arriving = RowSet();
 			for (const NodeId node : cleared) {
 				state.cleared_nodes.Insert(AsSetMember(node));
 			}

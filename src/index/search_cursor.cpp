@@ -78,6 +78,7 @@ struct SearchCursor::Impl {
 			}
 			state.CheckNodeRow(row_id);
 			if (WasTakenOut(row_id) || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
+			    state.arriving.Contains(row_id) ||
 			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
 				continue;
 			}

@@ -3,6 +3,7 @@
 // one.
 #include "index/ann_index.hpp"
 #include "sim/sim_file.hpp"
+#include "storage/memory_file.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -26,13 +27,17 @@ bool Never() {
 //! An index over rows first .. first + count - 1 of `vectors`, whose row ids are their positions.
 struct Subject {
 	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count)
+	    : Subject(metric, vectors_p, first, count, nullptr) {
+	}
+	//! In `file`, or on a simulated disk.
+	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count, std::unique_ptr<File> file)
 	    : vectors(vectors_p), disk(SimDisk::Make(7)), cache(std::make_shared<PageCache>(uint64_t(8) << 20)) {
 		IndexOptions options;
 		options.metric = metric;
 		configuration = Configure(options, ElementType::FLOAT32, DIMS);
 		IndexBuilder builder(configuration, [](uint64_t) {});
 		WithBatch(first, count, [&](const VectorBatch &batch) { builder.Add(batch); });
-		builder.Start(disk->OpenFile(), Uuid {1});
+		builder.Start(file ? std::move(file) : disk->OpenFile(), Uuid {1});
 		while (builder.Work() != WorkState::FINISHED) {
 		}
 		index = builder.Finish(cache);
@@ -158,6 +163,69 @@ TEST(DynamicIndexFile, ACompactAndAScrubLeaveNoTraceOfADeletedVector) {
 	EXPECT_FALSE(is_in_file(17));
 	EXPECT_FALSE(is_in_file(1100));
 	EXPECT_TRUE(is_in_file(18) && is_in_file(1101));
+	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+}
+
+//! Calls `on_write` before each write.
+class WatchedFile : public MemoryFile {
+public:
+	explicit WatchedFile(const std::function<void()> &on_write_p) : on_write(on_write_p) {
+	}
+	void Write(uint64_t offset, ConstByteSpan source) override {
+		if (on_write) {
+			on_write();
+		}
+		MemoryFile::Write(offset, source);
+	}
+
+private:
+	const std::function<void()> &on_write;
+};
+
+TEST(DynamicIndexFile, ARowDeletedWhileItIsMergedIsNoAnswer) {
+	constexpr int64_t DELETED = 1007;
+	const std::vector<float> vectors = MakeClusteredVectors(1100, DIMS, 3);
+	std::function<void()> on_write;
+	const Subject subject(Metric::L2SQ, vectors, 0, 1000, std::make_unique<WatchedFile>(on_write));
+	subject.Append(1000, 100);
+	size_t search_count = 0;
+	const auto search = [&] {
+		for (const Neighbor &neighbor :
+		     subject.index->Search(vectors.data() + DELETED * DIMS, K, LIST_SIZE, 4).Next(K)) {
+			EXPECT_NE(neighbor.row_id.value, DELETED);
+		}
+		search_count++;
+	};
+	bool is_deleted = false;
+	const auto delete_while_planning = [&] {
+		if (!is_deleted) {
+			subject.Delete(DELETED, 1);
+			is_deleted = true;
+			on_write = search;
+		}
+		return false;
+	};
+	subject.index->Merge(BATCH_ROWS, delete_while_planning);
+	on_write = nullptr;
+	search();
+	EXPECT_GE(search_count, 2U) << "nothing was written while the merge was applied";
+	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+}
+
+TEST(DynamicIndexFile, RowsDeletedWhileTheyArePublishedLeaveNoLostSlots) {
+	const std::vector<float> vectors = MakeClusteredVectors(1150, DIMS, 3);
+	std::function<void()> on_write;
+	const Subject subject(Metric::L2SQ, vectors, 0, 1000, std::make_unique<WatchedFile>(on_write));
+	subject.Append(1000, 100);
+	subject.index->Publish();
+	subject.Append(1100, 50);
+	on_write = [&] { subject.Delete(1000, 150); };
+	const Marker marker = subject.index->Publish();
+	on_write = nullptr;
+	EXPECT_EQ(subject.index->Summary().delta_count, 0U);
+	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	subject.index->Publish();
+	subject.index->Confirm(marker.generation);
 	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
 }
 

@@ -73,7 +73,9 @@ void BeamSearch::SetListSize(uint32_t list_size_p) {
 	list_size = list_size_p;
 	nearest_expanded.clear();
 	for (const Visit &visit : visits) {
-		nearest_expanded.push_back(visit.distance);
+		if (!accepts || accepts(visit.row_id)) {
+			nearest_expanded.push_back(visit.distance);
+		}
 	}
 	if (nearest_expanded.size() > list_size) {
 		std::nth_element(nearest_expanded.begin(), nearest_expanded.begin() + list_size, nearest_expanded.end());
@@ -87,11 +89,16 @@ void BeamSearch::SetListSize(uint32_t list_size_p) {
 	}
 }
 
-void BeamSearch::Expand(uint32_t list_size_p) {
+void BeamSearch::SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
+	accepts = std::move(accepts_p);
+	SetListSize(list_size_p);
+}
+
+void BeamSearch::Expand(uint32_t list_size_p, size_t visit_max) {
 	if (list_size_p > list_size) {
 		SetListSize(list_size_p);
 	}
-	while (ExpandBeam() > 0) {
+	while (visits.size() < visit_max && ExpandBeam() > 0) {
 	}
 }
 
@@ -120,12 +127,7 @@ size_t BeamSearch::ExpandBeam() {
 	return beam_nodes.size();
 }
 
-void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
-	const NodeView node(graph.layout, page, id, graph.node_end);
-	const float distance =
-	    OrInfinity(Distance(graph.metric, query.data(), node.Vector(decoded.data()), graph.layout.dims));
-	counters.distances_exact++;
-	visits.push_back({distance, id, node.Row()});
+void BeamSearch::KeepNearest(float distance) {
 	if (nearest_expanded.size() < list_size) {
 		nearest_expanded.push_back(distance);
 		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
@@ -133,6 +135,17 @@ void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
 		std::pop_heap(nearest_expanded.begin(), nearest_expanded.end());
 		nearest_expanded.back() = distance;
 		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
+	}
+}
+
+void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
+	const NodeView node(graph.layout, page, id, graph.node_end);
+	const float distance =
+	    OrInfinity(Distance(graph.metric, query.data(), node.Vector(decoded.data()), graph.layout.dims));
+	counters.distances_exact++;
+	visits.push_back({distance, id, node.Row()});
+	if (!accepts || accepts(node.Row())) {
+		KeepNearest(distance);
 	}
 	graph.quantizer.Estimate(prepared, node.Codes(), node.Factors(), node.Biases(), node.References(), node.Degree(),
 	                         estimates.data());

@@ -4,11 +4,14 @@
 // The list of L is kept as two heaps: unexpanded candidates by estimate, and the L nearest expanded nodes by exact
 // distance. The list is exhausted when the best unexpanded estimate is not below the L-th expanded distance. What did
 // not make the list is remembered, so a search resumes with a larger L without expanding any block twice.
+// With a filter the traversal goes through every node, but only nodes of accepted rows count towards the list.
 #pragma once
 
 #include "graph/graph.hpp"
 #include "graph/node_set.hpp"
 
+#include <functional>
+#include <limits>
 #include <vector>
 
 namespace lm_diskann {
@@ -37,9 +40,14 @@ public:
 
 	static constexpr uint32_t BEAM_WIDTH_MAX = 64;
 
-	//! Expands until the list of `list_size` is exhausted. Later calls continue with a list at least as large.
-	//! Throws CorruptionError, FileError.
-	void Expand(uint32_t list_size);
+	//! Expands until the list of `list_size` is exhausted, or `visit_max` nodes were. Later calls continue with a list
+	//! at least as large. Throws CorruptionError, FileError.
+	void Expand(uint32_t list_size, size_t visit_max = std::numeric_limits<size_t>::max());
+	//! From here on the list holds `list_size` nodes of rows that `accepts_p` is true for; what was visited counts by
+	//! the same measure.
+	void SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size);
+	//! True when no unexpanded candidate can make the list.
+	bool ListIsExhausted() const;
 	//! Begins at every entry of `entries` that was not met; false: there was none. For when all else is exhausted:
 	//! changes may have cut parts of a graph off from the entries nearest to the query.
 	bool StartAt(const std::vector<NodeId> &entries);
@@ -67,8 +75,8 @@ private:
 	};
 
 	void PushCandidate(Candidate candidate);
-	bool ListIsExhausted() const;
 	void SetListSize(uint32_t list_size);
+	void KeepNearest(float distance);
 	size_t ExpandBeam();
 	void ExpandNode(NodeId node, const uint8_t *page);
 
@@ -76,13 +84,15 @@ private:
 	std::vector<float> query;
 	uint32_t beam_width;
 	uint32_t list_size = 0;
+	//! Empty: every row counts.
+	std::function<bool(RowId)> accepts;
 	PreparedQuery prepared;
 	NodeSet seen;
 	//! Min-heap of unexpanded candidates.
 	std::vector<Candidate> frontier;
 	//! Candidates that were beyond the list when they were met.
 	std::vector<Candidate> overflow;
-	//! Max-heap of the `list_size` smallest expanded distances.
+	//! Max-heap of the `list_size` smallest expanded distances that count.
 	std::vector<float> nearest_expanded;
 	std::vector<Visit> visits;
 	SearchCounters counters;

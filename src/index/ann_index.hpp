@@ -12,6 +12,7 @@
 #include "storage/page_cache.hpp"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -58,6 +59,12 @@ struct IndexSummary {
 	double build_seconds = 0;
 };
 
+//! How far a search came.
+struct SearchProgress {
+	size_t visited = 0;
+	size_t found = 0;
+};
+
 class AnnIndex;
 
 //! One query: a traversal that can be resumed. Holds the index alive. Belongs to one thread.
@@ -70,6 +77,14 @@ public:
 	//! return a row nearer than the last one returned: the list has grown since. Fewer than `count` rows: everything
 	//! that can be reached was returned. Throws CorruptionError, FileError; then the cursor is of no further use.
 	std::vector<Neighbor> Next(size_t count);
+	//! From here on only rows that `accepts` is true for are returned, and the list holds `list_size` of them: the
+	//! same traversal goes on, through all nodes. `accepts` must not change its mind.
+	void SetFilter(std::function<bool(RowId)> accepts, uint32_t list_size);
+	//! Goes on until the list is exhausted (true) or `visit_max` nodes were visited since the search began. Lets the
+	//! caller give a traversal up that costs too much. Errors as Next.
+	bool Advance(size_t visit_max);
+	//! Visited nodes, and rows to return that were found, returned ones included.
+	SearchProgress Progress() const;
 	SearchCounters Counters() const;
 
 private:

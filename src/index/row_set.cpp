@@ -38,6 +38,15 @@ uint32_t Low(RowId row_id) {
 //! One 32-bit bitmap for each value of the upper half.
 struct RowSet::Bitmap {
 	std::map<uint32_t, Roaring32> parts;
+
+	//! Made where there is none.
+	roaring_bitmap_t *Part(uint32_t high) {
+		auto found = parts.find(high);
+		if (found == parts.end()) {
+			found = parts.emplace(high, Checked(roaring_bitmap_create())).first;
+		}
+		return found->second.get();
+	}
 };
 
 RowSet::RowSet() : bitmap(std::make_unique<Bitmap>()) {
@@ -47,11 +56,25 @@ RowSet &RowSet::operator=(RowSet &&) noexcept = default;
 RowSet::~RowSet() = default;
 
 bool RowSet::Insert(RowId row_id) {
-	auto found = bitmap->parts.find(High(row_id));
-	if (found == bitmap->parts.end()) {
-		found = bitmap->parts.emplace(High(row_id), Checked(roaring_bitmap_create())).first;
+	return roaring_bitmap_add_checked(bitmap->Part(High(row_id)), Low(row_id));
+}
+
+void RowSet::Insert(Span<const RowId> row_ids) {
+	std::vector<uint32_t> lows;
+	for (size_t begin = 0; begin < row_ids.size(); begin += lows.size()) {
+		const uint32_t high = High(row_ids[begin]);
+		lows.clear();
+		for (size_t i = begin; i < row_ids.size() && High(row_ids[i]) == high; i++) {
+			lows.push_back(Low(row_ids[i]));
+		}
+		roaring_bitmap_add_many(bitmap->Part(high), lows.size(), lows.data());
 	}
-	return roaring_bitmap_add_checked(found->second.get(), Low(row_id));
+}
+
+void RowSet::Merge(const RowSet &other) {
+	for (const auto &[high, rows] : other.bitmap->parts) {
+		roaring_bitmap_or_inplace(bitmap->Part(high), rows.get());
+	}
 }
 
 bool RowSet::Erase(RowId row_id) {

@@ -18,6 +18,10 @@ public:
 
 	//! True when the row was not in the set. Throws std::bad_alloc.
 	bool Insert(RowId row_id);
+	//! Many at once, cheap for ids that are near each other.
+	void Insert(Span<const RowId> row_ids);
+	//! Adds every row of `other`.
+	void Merge(const RowSet &other);
 	//! True when the row was in the set.
 	bool Erase(RowId row_id);
 	bool Contains(RowId row_id) const;

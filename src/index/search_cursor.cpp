@@ -72,11 +72,14 @@ struct SearchCursor::Impl {
 		const std::vector<Visit> &visits = search->Visits();
 		for (; collected < visits.size(); collected++) {
 			const RowId row_id = visits[collected].row_id;
-			// What is in the delta, or was when it was scanned, is an answer from there.
 			if (row_id == NO_ROW) {
 				continue;
 			}
 			state.CheckNodeRow(row_id);
+			if (accepts && !accepts(row_id)) {
+				continue;
+			}
+			// What is in the delta, or was when it was scanned, is an answer from there.
 			if (WasTakenOut(row_id) || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
 			    state.arriving.Contains(row_id) ||
 			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
@@ -99,6 +102,21 @@ struct SearchCursor::Impl {
 	bool StartAtAllEntries() {
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
 		return search->StartAt(state.graph.entries);
+	}
+
+	void SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
+		accepts = std::move(accepts_p);
+		list_size = std::max<uint32_t>(list_size_p, 1);
+		search->SetFilter([this](RowId row_id) { return row_id != NO_ROW && accepts(row_id); }, list_size);
+		pending.erase(std::remove_if(pending.begin(), pending.end(),
+		                             [&](const Neighbor &neighbor) { return !accepts(neighbor.row_id); }),
+		              pending.end());
+	}
+
+	bool Advance(size_t visit_max) {
+		search->Expand(list_size, visit_max);
+		CollectVisits();
+		return search->ListIsExhausted();
 	}
 
 	std::vector<Neighbor> Next(size_t count) {
@@ -126,6 +144,8 @@ struct SearchCursor::Impl {
 	std::shared_ptr<Epoch> epoch;
 	uint64_t merge_count = 0;
 	std::optional<BeamSearch> search;
+	//! Empty: all rows are returned.
+	std::function<bool(RowId)> accepts;
 	uint32_t list_size;
 	//! Rows found and not yet returned.
 	std::vector<Neighbor> pending;
@@ -144,6 +164,18 @@ SearchCursor::~SearchCursor() = default;
 
 std::vector<Neighbor> SearchCursor::Next(size_t count) {
 	return impl->Next(count);
+}
+
+void SearchCursor::SetFilter(std::function<bool(RowId)> accepts, uint32_t list_size) {
+	impl->SetFilter(std::move(accepts), list_size);
+}
+
+bool SearchCursor::Advance(size_t visit_max) {
+	return impl->Advance(visit_max);
+}
+
+SearchProgress SearchCursor::Progress() const {
+	return {impl->search->Visits().size(), impl->returned + impl->pending.size()};
 }
 
 SearchCounters SearchCursor::Counters() const {

@@ -129,5 +129,23 @@ TEST(RowSet, ValuesOutOfOrderAndWrongCardinalitiesAreRefused) {
 	EXPECT_THROW(RowSet::Deserialize(part), CorruptionError); // the same upper half twice
 }
 
+TEST(RowSet, ManyAtOnceAndMergedAreAsOneByOne) {
+	std::vector<RowId> first;
+	std::vector<RowId> second;
+	RowSet expected;
+	for (int64_t i = 0; i < 5000; i++) {
+		first.push_back(RowId(i * 3 + (i % 2 == 0 ? 0 : int64_t(1) << 33)));
+		second.push_back(RowId(i * 5));
+		expected.Insert(first.back());
+		expected.Insert(second.back());
+	}
+	RowSet set;
+	set.Insert(Span<const RowId>(first));
+	RowSet other;
+	other.Insert(Span<const RowId>(second));
+	set.Merge(other);
+	EXPECT_EQ(set.Serialize(), expected.Serialize());
+}
+
 } // namespace
 } // namespace lm_diskann

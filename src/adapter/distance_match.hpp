@@ -10,22 +10,30 @@
 
 namespace duckdb {
 
-//! array_distance, array_cosine_distance, array_negative_inner_product or its alias, of a column and a query vector.
+//! A distance, or similarity, of a column and a query vector.
 struct DistanceMatch {
 	lm_diskann::Metric metric;
 	//! The column, as FLOAT[N] or TINYINT[N] before any cast.
 	ColumnBinding column;
 	LogicalType column_type;
-	//! FLOAT[N] or DOUBLE[N], with the same value for every row of the statement. Points into the matched expression.
+	//! FLOAT[N], DOUBLE[N] or a list of them, with the same value for every row of the statement. Points into the
+	//! matched expression.
 	const Expression *query;
 };
 
-//! Either order of the arguments; the column may be cast to FLOAT[N] or DOUBLE[N], which changes no value of a float or
-//! int8 vector. array_distance is a square root and orders like L2SQ.
+//! array_distance, array_cosine_distance, array_negative_inner_product, the same of lists (also as <->, <=> and <#>),
+//! and 1 - cosine similarity and -inner product, which are the same values. Either order of the arguments; the column
+//! may be cast to FLOAT or DOUBLE, array or list, which changes no value of a float or int8 vector. array_distance is a
+//! square root and orders like L2SQ.
 std::optional<DistanceMatch> MatchDistance(const Expression &expression);
 
+//! array_cosine_similarity and array_inner_product: descending, they order rows that have a distance as the metric
+//! does.
+std::optional<DistanceMatch> MatchSimilarity(const Expression &expression);
+
 //! True when the expression has one value per execution of a statement and can be computed without a row: constants,
-//! parameters and functions of them; no columns, subqueries, volatile functions.
+//! parameters and functions of them, inputs of an index scan (BoundReference); no columns, subqueries, volatile
+//! functions.
 bool IsQueryExpression(const Expression &expression);
 
 } // namespace duckdb

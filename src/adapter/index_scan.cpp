@@ -1,5 +1,6 @@
 #include "adapter/index_scan.hpp"
 
+#include "adapter/candidate_search.hpp"
 #include "adapter/errors.hpp"
 
 #include "base/error.hpp"
@@ -25,10 +26,19 @@ unique_ptr<FunctionData> IndexScanBindData::Copy() const {
 	auto copy = make_uniq<IndexScanBindData>(table);
 	copy->column_ids = column_ids;
 	copy->index = index;
+	copy->column = column;
 	copy->query = query->Copy();
 	copy->row_count = row_count;
+	copy->limit = limit ? limit->Copy() : nullptr;
+	copy->offset = offset ? offset->Copy() : nullptr;
+	copy->has_tie_keys = has_tie_keys;
+	copy->is_descending = is_descending;
 	copy->search_list_size = search_list_size;
 	copy->beam_width = beam_width;
+	copy->filter = filter.Copy();
+	copy->filter_strategy = filter_strategy;
+	copy->selectivity = selectivity;
+	copy->inputs = inputs;
 	return std::move(copy);
 }
 
@@ -38,24 +48,19 @@ namespace {
 //! exact.
 constexpr idx_t LOSSY_FACTOR = 2, LOSSY_EXTRA = 10;
 
-//! INDEX: rows the index found. LOCAL: rows this transaction appended. TABLE: every row not emitted yet, local ones
-//! included, because the index cannot answer or ran dry.
-enum class ScanPhase : uint8_t { INDEX, LOCAL, TABLE, DONE };
-
-StorageIndex ToStorageIndex(const ColumnIndex &column) {
-	vector<StorageIndex> children;
-	for (const auto &child : column.GetChildIndexes()) {
-		children.push_back(ToStorageIndex(child));
-	}
-	return StorageIndex(column.GetPrimaryIndex(), std::move(children));
-}
+//! INDEX: rows the index found. TIES: rows as near as the last of them. LOCAL: rows this transaction appended. TABLE:
+//! every row not emitted yet, local ones included, because the index cannot answer or ran dry.
+enum class ScanPhase : uint8_t { INDEX, TIES, LOCAL, TABLE, DONE };
 
 //! The value of the query as the core wants it. Empty: not a vector the index can search with, which is no error.
 std::vector<float> EvaluateQuery(ClientContext &context, const IndexScanBindData &bind_data) {
 	const auto &configuration = *bind_data.index->Configuration();
+	static const vector<Value> NO_VALUES;
+	const auto expression =
+	    FillInInputs(context, *bind_data.query, bind_data.inputs ? bind_data.inputs->values : NO_VALUES);
 	Value value;
 	try {
-		value = ExpressionExecutor::EvaluateScalar(context, *bind_data.query, true);
+		value = ExpressionExecutor::EvaluateScalar(context, *expression, true);
 	} catch (const Exception &) { // NOLINT: the plan above evaluates it again, if there is a row, and reports it
 		return {};
 	}
@@ -63,7 +68,8 @@ std::vector<float> EvaluateQuery(ClientContext &context, const IndexScanBindData
 		return {};
 	}
 	std::vector<float> query;
-	for (const auto &element : ArrayValue::GetChildren(value)) {
+	const auto is_list = value.type().id() == LogicalTypeId::LIST;
+	for (const auto &element : is_list ? ListValue::GetChildren(value) : ArrayValue::GetChildren(value)) {
 		if (element.IsNull()) {
 			return {};
 		}
@@ -77,85 +83,120 @@ std::vector<float> EvaluateQuery(ClientContext &context, const IndexScanBindData
 	return query;
 }
 
-class IndexScanState : public GlobalTableFunctionState {
+//! The value of a part of LIMIT; unset: none, NULL, or not a count, which the plan above reports.
+std::optional<idx_t> EvaluateCount(ClientContext &context, const Expression &expression) {
+	Value value;
+	if (!ExpressionExecutor::TryEvaluateScalar(context, expression, value) || value.IsNull() ||
+	    !value.DefaultTryCastAs(LogicalType::UBIGINT)) {
+		return std::nullopt;
+	}
+	return value.GetValue<uint64_t>();
+}
+
+//! LIMIT + OFFSET; unset: not known, or more than an index scan is for.
+std::optional<idx_t> EvaluateRowCount(ClientContext &context, const IndexScanBindData &bind_data) {
+	if (bind_data.row_count > 0) {
+		return bind_data.row_count;
+	}
+	const auto limit = EvaluateCount(context, *bind_data.limit);
+	const auto offset = bind_data.offset ? EvaluateCount(context, *bind_data.offset) : idx_t(0);
+	if (!limit || !offset || *limit > INDEX_SCAN_ROWS_MAX || *offset > INDEX_SCAN_ROWS_MAX - *limit) {
+		return std::nullopt;
+	}
+	return *limit + *offset;
+}
+
+class CandidateScanState : public GlobalTableFunctionState {
 public:
-	IndexScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p, const TableFunctionInitInput &input);
+	CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
+	                   const TableFunctionInitInput &input);
 
 	void Next(DataChunk &output);
 	InsertionOrderPreservingMap<string> Counters() const;
 
 private:
+	void InitializeColumns(const TableFunctionInitInput &input);
 	void StartSearch();
 	bool NextFromIndex();
 	bool NextFromLocalStorage();
 	bool NextFromTable();
+	bool FetchQueued();
+	void KeepNotEmitted();
 	void FallBack(const string &reason);
-	void EndSearch();
 
 	ClientContext &context;
 	const IndexScanBindData &bind_data;
 	DataTable &storage;
 	DuckTransaction &transaction;
-	//! The columns asked for, and the row id.
+	//! Those of the filter, those asked for, and the row id.
 	vector<StorageIndex> columns;
 	DataChunk rows;
+	idx_t first_output_column = 0;
 
 	ScanPhase phase = ScanPhase::INDEX;
 	//! Visible rows to emit from the index.
-	idx_t target_count;
+	idx_t target_count = 0;
+	//! Null: no filter. `rows_within`: what it has to leave, if another operator decided that.
+	unique_ptr<RowFilter> filter;
+	unique_ptr<RowSelector> selector;
+	const lm_diskann::RowSet *rows_within = nullptr;
 	//! Of the index as it was when the search began: a rebuild may replace it.
 	std::shared_ptr<lm_diskann::AnnIndex> core;
-	std::optional<lm_diskann::SearchCursor> cursor;
-	lm_diskann::SearchCounters counters;
+	unique_ptr<CandidateSearch> search;
 	string fallback_reason;
+	//! Found and not emitted yet.
+	std::vector<row_t> queue;
+	idx_t queue_position = 0;
 	std::unordered_set<row_t> emitted;
 	//! Of the phases LOCAL and TABLE.
 	unique_ptr<TableScanState> scan;
 };
 
-IndexScanState::IndexScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
-                               const TableFunctionInitInput &input)
+CandidateScanState::CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
+                                       const TableFunctionInitInput &input)
     : context(context_p), bind_data(bind_data_p), storage(bind_data.table.GetStorage()),
-      transaction(DuckTransaction::Get(context, storage.db)), target_count(bind_data.row_count) {
-	vector<LogicalType> types;
-	for (const auto &column : input.column_indexes) {
-		if (column.IsRowIdColumn()) {
-			columns.emplace_back();
-			types.push_back(LogicalType::ROW_TYPE);
-			continue;
-		}
-		const auto &definition = bind_data.table.GetColumn(column.ToLogical());
-		auto storage_index = ToStorageIndex(column);
-		storage_index.SetIndex(definition.StorageOid());
-		columns.push_back(std::move(storage_index));
-		types.push_back(definition.Type());
+      transaction(DuckTransaction::Get(context, storage.db)) {
+	const auto inputs = bind_data.inputs.get();
+	const auto has_inputs = !inputs || inputs->IsSingleRow();
+	if (bind_data.HasFilter()) {
+		filter = make_uniq<RowFilter>(context, bind_data.table, bind_data.filter,
+		                              inputs && has_inputs ? &inputs->values : nullptr);
+		selector = make_uniq<RowSelector>(context, *filter);
+		rows_within = inputs && inputs->has_rows ? &inputs->rows : nullptr;
 	}
-	columns.emplace_back();
-	types.push_back(LogicalType::ROW_TYPE);
-	rows.Initialize(context, types);
-	if (bind_data.index->Configuration()->vectors != lm_diskann::VectorStorage::NATIVE) {
-		target_count = target_count * LOSSY_FACTOR + LOSSY_EXTRA;
+	InitializeColumns(input);
+	if (!has_inputs) {
+		FallBack("the query vector comes from a part of the statement that has not exactly one row");
+		return;
 	}
 	StartSearch();
 }
 
-void IndexScanState::FallBack(const string &reason) {
+void CandidateScanState::InitializeColumns(const TableFunctionInitInput &input) {
+	vector<LogicalType> types;
+	if (filter) {
+		columns = filter->Columns();
+		types = filter->Types();
+	}
+	first_output_column = columns.size();
+	for (const auto &column : input.column_indexes) {
+		columns.push_back(ToStorageIndex(bind_data.table, column));
+		types.push_back(ColumnTypeOf(bind_data.table, column));
+	}
+	columns.emplace_back(COLUMN_IDENTIFIER_ROW_ID);
+	types.push_back(LogicalType::ROW_TYPE);
+	rows.Initialize(context, types);
+}
+
+void CandidateScanState::FallBack(const string &reason) {
 	fallback_reason = reason;
 	if (core) {
 		core->Counters().fallbacks++;
 	}
 	phase = ScanPhase::TABLE;
-	EndSearch();
 }
 
-void IndexScanState::EndSearch() {
-	if (cursor) {
-		counters = cursor->Counters();
-		cursor.reset();
-	}
-}
-
-void IndexScanState::StartSearch() {
+void CandidateScanState::StartSearch() {
 	auto &index = *bind_data.index;
 	index.RequireCoverage(storage.GetTotalRows());
 	core = index.Core();
@@ -163,79 +204,132 @@ void IndexScanState::StartSearch() {
 		FallBack(index.Reason());
 		return;
 	}
-	const auto query = EvaluateQuery(context, bind_data);
-	if (query.empty()) {
+	SearchRequest request;
+	request.query = EvaluateQuery(context, bind_data);
+	if (request.query.empty()) {
 		FallBack("the query vector is NULL, not finite, or zero under cosine");
 		return;
 	}
-	try {
-		cursor.emplace(core->Search(query.data(), target_count, bind_data.search_list_size, bind_data.beam_width));
-	} catch (const lm_diskann::CorruptionError &error) {
-		index.DegradeForFile(core.get(), error.what());
-		FallBack(error.what());
-	} catch (const lm_diskann::FileError &error) {
-		FallBack(error.what());
+	const auto row_count = EvaluateRowCount(context, bind_data);
+	if (!row_count) {
+		FallBack("LIMIT + OFFSET is not a number from 0 to " + std::to_string(INDEX_SCAN_ROWS_MAX));
+		return;
 	}
+	if (bind_data.is_descending && core->Summary().unindexed_count > 0) {
+		FallBack("rows without a vector in the index may come first in a descending order");
+		return;
+	}
+	target_count = *row_count;
+	if (target_count > 0 && bind_data.index->Configuration()->vectors != lm_diskann::VectorStorage::NATIVE) {
+		target_count = target_count * LOSSY_FACTOR + LOSSY_EXTRA;
+	}
+	request.row_count = target_count;
+	request.filter = filter.get();
+	request.rows = rows_within;
+	search = make_uniq<CandidateSearch>(context, bind_data, core, std::move(request));
 }
 
-bool IndexScanState::NextFromIndex() {
-	while (emitted.size() < target_count) {
-		const auto wanted = MinValue<idx_t>(target_count - emitted.size(), STANDARD_VECTOR_SIZE);
-		std::vector<lm_diskann::Neighbor> found;
-		try {
-			found = cursor->Next(wanted);
-		} catch (const lm_diskann::CorruptionError &error) {
-			bind_data.index->DegradeForFile(core.get(), error.what());
-			FallBack(error.what());
-			return false;
-		} catch (const lm_diskann::FileError &error) {
-			// A read that fails once may succeed later: the index stays.
-			FallBack(error.what());
-			return false;
-		}
-		Vector row_ids(LogicalType::ROW_TYPE);
-		const auto ids = FlatVector::GetData<row_t>(row_ids);
-		for (idx_t i = 0; i < found.size(); i++) {
-			ids[i] = found[i].row_id.value;
-		}
+bool CandidateScanState::FetchQueued() {
+	while (queue_position < queue.size()) {
+		const auto count = MinValue<idx_t>(queue.size() - queue_position, STANDARD_VECTOR_SIZE);
+		Vector row_ids(LogicalType::ROW_TYPE, data_ptr_cast(queue.data() + queue_position));
+		queue_position += count;
 		// Rows that are deleted, or not committed by others, drop out here.
 		ColumnFetchState fetch;
 		rows.Reset();
-		storage.Fetch(transaction, rows, columns, row_ids, found.size(), fetch);
+		storage.Fetch(transaction, rows, columns, row_ids, count, fetch);
+		KeepNotEmitted();
 		if (rows.size() > 0) {
+			const auto ids = FlatVector::GetData<row_t>(rows.data.back());
+			emitted.insert(ids, ids + rows.size());
 			return true;
 		}
-		if (found.size() < wanted) {
-			FallBack("the index reaches fewer rows than the query asks for");
-			return false;
-		}
 	}
-	EndSearch();
-	phase = ScanPhase::LOCAL;
 	return false;
 }
 
-bool IndexScanState::NextFromLocalStorage() {
+bool CandidateScanState::NextFromIndex() {
+	try {
+		while (true) {
+			if (FetchQueued()) {
+				return true;
+			}
+			if (phase == ScanPhase::INDEX && emitted.size() >= target_count) {
+				phase = bind_data.has_tie_keys && target_count > 0 ? ScanPhase::TIES : ScanPhase::LOCAL;
+			}
+			if (phase == ScanPhase::LOCAL) {
+				return false;
+			}
+			queue = phase == ScanPhase::TIES ? search->NextTies() : search->Next(target_count - emitted.size());
+			queue_position = 0;
+			if (!queue.empty()) {
+				continue;
+			}
+			if (phase == ScanPhase::TIES || search->IsComplete()) {
+				phase = ScanPhase::LOCAL;
+			} else {
+				FallBack("the index reaches fewer rows than the query asks for");
+			}
+			return false;
+		}
+	} catch (const lm_diskann::CorruptionError &error) {
+		bind_data.index->DegradeForFile(core.get(), error.what());
+		FallBack(error.what());
+	} catch (const lm_diskann::FileError &error) {
+		// A read that fails once may succeed later: the index stays.
+		FallBack(error.what());
+	}
+	return false;
+}
+
+bool CandidateScanState::NextFromLocalStorage() {
 	auto &local_storage = LocalStorage::Get(transaction);
 	if (!scan) {
 		scan = make_uniq<TableScanState>();
 		scan->Initialize(columns, context);
 		local_storage.InitializeScan(storage, scan->local_state, nullptr);
 	}
-	rows.Reset();
-	local_storage.Scan(scan->local_state, columns, rows);
-	if (rows.size() == 0) {
-		phase = ScanPhase::DONE;
-	}
-	return rows.size() > 0;
+	do {
+		rows.Reset();
+		local_storage.Scan(scan->local_state, columns, rows);
+		if (rows.size() == 0) {
+			phase = ScanPhase::DONE;
+			return false;
+		}
+		if (selector) {
+			selector->Keep(rows);
+		}
+	} while (rows.size() == 0);
+	return true;
 }
 
-bool IndexScanState::NextFromTable() {
+//! Leaves in `rows` those that no earlier phase emitted.
+void CandidateScanState::KeepNotEmitted() {
+	auto &row_ids = rows.data.back();
+	row_ids.Flatten(rows.size());
+	if (emitted.empty() && !rows_within) {
+		return;
+	}
+	const auto ids = FlatVector::GetData<row_t>(row_ids);
+	SelectionVector selection(rows.size());
+	idx_t count = 0;
+	for (idx_t i = 0; i < rows.size(); i++) {
+		if (emitted.count(ids[i]) == 0 && (!rows_within || rows_within->Contains(lm_diskann::RowId(ids[i])))) {
+			selection.set_index(count++, i);
+		}
+	}
+	if (count < rows.size()) {
+		rows.Slice(selection, count);
+	}
+	row_ids.Flatten(rows.size());
+}
+
+bool CandidateScanState::NextFromTable() {
 	if (!scan) {
 		scan = make_uniq<TableScanState>();
-		storage.InitializeScan(context, transaction, *scan, columns);
+		storage.InitializeScan(context, transaction, *scan, columns, filter ? filter->Pushed() : nullptr);
 	}
-	while (true) {
+	do {
 		if (context.interrupted) {
 			throw InterruptException();
 		}
@@ -245,35 +339,20 @@ bool IndexScanState::NextFromTable() {
 			phase = ScanPhase::DONE;
 			return false;
 		}
-		if (emitted.empty()) {
-			return true;
+		if (selector) {
+			selector->Keep(rows);
 		}
-		auto &row_ids = rows.data.back();
-		row_ids.Flatten(rows.size());
-		const auto ids = FlatVector::GetData<row_t>(row_ids);
-		SelectionVector selection(rows.size());
-		idx_t count = 0;
-		for (idx_t i = 0; i < rows.size(); i++) {
-			if (emitted.count(ids[i]) == 0) {
-				selection.set_index(count++, i);
-			}
-		}
-		if (count == rows.size()) {
-			return true;
-		}
-		if (count > 0) {
-			rows.Slice(selection, count);
-			return true;
-		}
-	}
+		KeepNotEmitted();
+	} while (rows.size() == 0);
+	return true;
 }
 
-void IndexScanState::Next(DataChunk &output) {
+void CandidateScanState::Next(DataChunk &output) {
 	bool has_rows = false;
 	while (!has_rows && phase != ScanPhase::DONE) {
-		const auto current = phase;
-		switch (current) {
+		switch (phase) {
 		case ScanPhase::INDEX:
+		case ScanPhase::TIES:
 			has_rows = NextFromIndex();
 			break;
 		case ScanPhase::LOCAL:
@@ -283,30 +362,29 @@ void IndexScanState::Next(DataChunk &output) {
 			has_rows = NextFromTable();
 			break;
 		}
-		if (has_rows && current == ScanPhase::INDEX) {
-			const auto ids = FlatVector::GetData<row_t>(rows.data.back());
-			emitted.insert(ids, ids + rows.size());
-		}
 	}
 	if (!has_rows) {
 		return;
 	}
 	for (idx_t i = 0; i < output.ColumnCount(); i++) {
-		output.data[i].Reference(rows.data[i]);
+		output.data[i].Reference(rows.data[first_output_column + i]);
 	}
 	output.SetCardinality(rows.size());
 }
 
-InsertionOrderPreservingMap<string> IndexScanState::Counters() const {
-	const auto &current = cursor ? cursor->Counters() : counters;
+InsertionOrderPreservingMap<string> CandidateScanState::Counters() const {
+	const auto counters = search ? search->Counters() : lm_diskann::SearchCounters();
 	InsertionOrderPreservingMap<string> result;
 	// EXPLAIN ANALYZE names every scan TABLE_SCAN.
 	result["Type"] = "LM_DISKANN_INDEX_SCAN";
-	result["Blocks Read"] = std::to_string(current.blocks_read);
-	result["Cache Hits"] = std::to_string(current.cache_hits);
-	result["Hops"] = std::to_string(current.hops);
-	result["Exact Distances"] = std::to_string(current.distances_exact);
-	result["Estimated Distances"] = std::to_string(current.distances_estimated);
+	if (search) {
+		search->Describe(result);
+	}
+	result["Blocks Read"] = std::to_string(counters.blocks_read);
+	result["Cache Hits"] = std::to_string(counters.cache_hits);
+	result["Hops"] = std::to_string(counters.hops);
+	result["Exact Distances"] = std::to_string(counters.distances_exact);
+	result["Estimated Distances"] = std::to_string(counters.distances_estimated);
 	if (!fallback_reason.empty()) {
 		result["Fallback"] = fallback_reason;
 	}
@@ -314,17 +392,27 @@ InsertionOrderPreservingMap<string> IndexScanState::Counters() const {
 }
 
 unique_ptr<GlobalTableFunctionState> InitGlobal(ClientContext &context, TableFunctionInitInput &input) {
-	return make_uniq<IndexScanState>(context, input.bind_data->Cast<IndexScanBindData>(), input);
+	return make_uniq<CandidateScanState>(context, input.bind_data->Cast<IndexScanBindData>(), input);
 }
 
 void Scan(ClientContext &, TableFunctionInput &input, DataChunk &output) {
-	input.global_state->Cast<IndexScanState>().Next(output);
+	input.global_state->Cast<CandidateScanState>().Next(output);
 }
 
 unique_ptr<NodeStatistics> Cardinality(ClientContext &, const FunctionData *bind_data_p) {
 	const auto &bind_data = bind_data_p->Cast<IndexScanBindData>();
 	const auto table_rows = bind_data.table.GetStorage().GetTotalRows();
-	return make_uniq<NodeStatistics>(MinValue<idx_t>(bind_data.row_count, table_rows));
+	return make_uniq<NodeStatistics>(bind_data.row_count > 0 ? MinValue<idx_t>(bind_data.row_count, table_rows)
+	                                                         : table_rows);
+}
+
+//! What the scan is going to begin with; AUTO: that is for the values of parameters and subqueries to decide.
+FilterStrategy PlannedStrategy(const IndexScanBindData &bind_data) {
+	if (bind_data.filter_strategy != FilterStrategy::AUTO || !bind_data.selectivity || bind_data.row_count == 0) {
+		return bind_data.filter_strategy;
+	}
+	return ChooseFilterStrategy(bind_data.table.GetStorage().GetTotalRows(), *bind_data.selectivity,
+	                            bind_data.row_count, bind_data.search_list_size);
 }
 
 InsertionOrderPreservingMap<string> ToString(TableFunctionToStringInput &input) {
@@ -333,8 +421,17 @@ InsertionOrderPreservingMap<string> ToString(TableFunctionToStringInput &input) 
 	result["Table"] = bind_data.table.name;
 	result["Index"] = bind_data.index->Name();
 	result["Metric"] = lm_diskann::MetricName(bind_data.index->Configuration()->metric);
-	result["k"] = std::to_string(bind_data.row_count);
+	result["k"] = bind_data.row_count > 0 ? std::to_string(bind_data.row_count) : bind_data.limit->ToString();
 	result["L"] = std::to_string(MaxValue<idx_t>(bind_data.search_list_size, bind_data.row_count));
+	if (bind_data.HasFilter()) {
+		result["Filter Strategy"] = FilterStrategyName(PlannedStrategy(bind_data));
+		if (bind_data.selectivity) {
+			result["Selectivity Estimate"] = StringUtil::Format("%.4f", *bind_data.selectivity);
+		}
+		if (!bind_data.filter.IsEmpty()) {
+			result["Filter"] = bind_data.filter.ToString();
+		}
+	}
 	return result;
 }
 
@@ -342,7 +439,7 @@ InsertionOrderPreservingMap<string> DynamicToString(TableFunctionDynamicToString
 	if (!input.global_state) {
 		return InsertionOrderPreservingMap<string>();
 	}
-	return input.global_state->Cast<IndexScanState>().Counters();
+	return input.global_state->Cast<CandidateScanState>().Counters();
 }
 
 } // namespace

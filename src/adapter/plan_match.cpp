@@ -1,6 +1,7 @@
 #include "adapter/plan_match.hpp"
 
 #include "adapter/heal.hpp"
+#include "adapter/index_scan.hpp"
 #include "adapter/lm_diskann_index.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
@@ -15,13 +16,6 @@
 #include "duckdb/storage/data_table.hpp"
 
 namespace duckdb {
-
-namespace {
-
-//! LIMIT + OFFSET from which sorting the whole table is the better plan: a search list longer than L_search may be.
-constexpr idx_t ROW_COUNT_MAX = lm_diskann::L_SEARCH_MAX;
-
-} // namespace
 
 void SubstituteColumns(unique_ptr<Expression> &expression, const LogicalProjection &projection) {
 	if (expression->GetExpressionClass() == ExpressionClass::BOUND_COLUMN_REF) {
@@ -100,7 +94,7 @@ idx_t ConstantRowCount(const LogicalLimit &limit) {
 	} else if (limit.offset_val.Type() != LimitNodeType::UNSET) {
 		return 0;
 	}
-	if (row_count > ROW_COUNT_MAX || offset > ROW_COUNT_MAX || row_count + offset > ROW_COUNT_MAX) {
+	if (row_count > INDEX_SCAN_ROWS_MAX || offset > INDEX_SCAN_ROWS_MAX || row_count + offset > INDEX_SCAN_ROWS_MAX) {
 		return 0;
 	}
 	return row_count == 0 ? 0 : row_count + offset;

@@ -20,6 +20,7 @@ constexpr const char *SEARCH_LIST_SIZE = "lm_diskann_l_search";
 constexpr const char *BEAM_WIDTH = "lm_diskann_beam_width";
 constexpr const char *ENABLE_INDEX_SCAN = "lm_diskann_enable_index_scan";
 constexpr const char *AUTO_REBUILD = "lm_diskann_auto_rebuild";
+constexpr const char *FILTER_STRATEGY = "lm_diskann_filter_strategy";
 
 constexpr const char *BUILD_MEMORY_DEFAULT = "50%";
 constexpr int64_t BEAM_WIDTH_DEFAULT = 4, BEAM_WIDTH_MAX = 64;
@@ -76,6 +77,10 @@ void SetBeamWidth(ClientContext &, SetScope, Value &value) {
 	}
 }
 
+void SetFilterStrategy(ClientContext &, SetScope, Value &value) {
+	ParseFilterStrategy(value.IsNull() ? "NULL" : value.ToString());
+}
+
 Value Read(ClientContext &context, const char *setting) {
 	Value value;
 	context.TryGetCurrentSetting(setting, value);
@@ -102,6 +107,9 @@ void RegisterSettings(DatabaseInstance &instance) {
 	config.options.set_variables.emplace(SEARCH_LIST_SIZE, Value(LogicalType::BIGINT));
 	config.AddExtensionOption(BEAM_WIDTH, "Blocks an LM_DISKANN search reads at once per hop (1 to 64)",
 	                          LogicalType::BIGINT, Value::BIGINT(BEAM_WIDTH_DEFAULT), SetBeamWidth);
+	config.AddExtensionOption(FILTER_STRATEGY,
+	                          "How an LM_DISKANN index serves a query with a WHERE: 'auto', 'exact', 'graph' or 'post'",
+	                          LogicalType::VARCHAR, Value(FilterStrategyName(FilterStrategy::AUTO)), SetFilterStrategy);
 	config.AddExtensionOption(ENABLE_INDEX_SCAN, "false: plan as if no LM_DISKANN index existed", LogicalType::BOOLEAN,
 	                          Value::BOOLEAN(true));
 	config.AddExtensionOption(AUTO_REBUILD,
@@ -128,6 +136,11 @@ std::optional<uint32_t> SessionSearchListSize(ClientContext &context) {
 uint32_t BeamWidth(ClientContext &context) {
 	const auto value = Read(context, BEAM_WIDTH);
 	return uint32_t(value.IsNull() ? BEAM_WIDTH_DEFAULT : value.GetValue<int64_t>());
+}
+
+FilterStrategy FilterStrategyOf(ClientContext &context) {
+	const auto value = Read(context, FILTER_STRATEGY);
+	return value.IsNull() ? FilterStrategy::AUTO : ParseFilterStrategy(value.ToString());
 }
 
 bool IsIndexScanEnabled(ClientContext &context) {

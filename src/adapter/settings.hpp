@@ -1,6 +1,8 @@
 // The settings lm_diskann_*: registration, validation, and reading them with their defaults.
 #pragma once
 
+#include "adapter/filter_strategy.hpp"
+
 #include "duckdb/common/common.hpp"
 
 #include <optional>
@@ -18,6 +20,8 @@ uint64_t BuildMemoryBudget(ClientContext &context);
 std::optional<uint32_t> SessionSearchListSize(ClientContext &context);
 //! Blocks read at once per hop.
 uint32_t BeamWidth(ClientContext &context);
+//! How a filter is evaluated; AUTO: as it costs least.
+FilterStrategy FilterStrategyOf(ClientContext &context);
 //! False: a damaged index stays as it is.
 bool IsAutoRebuildEnabled(ClientContext &context);
 //! False: plan as if no index of this type existed.

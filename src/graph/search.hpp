@@ -51,6 +51,10 @@ public:
 	//! Begins at every entry of `entries` that was not met; false: there was none. For when all else is exhausted:
 	//! changes may have cut parts of a graph off from the entries nearest to the query.
 	bool StartAt(const std::vector<NodeId> &entries);
+	//! Nodes in the list that are expanded and count.
+	size_t ListedCount() const {
+		return nearest_expanded.size();
+	}
 	//! True when every node that can be reached was expanded.
 	bool IsExhausted() const {
 		return frontier.empty() && overflow.empty();

@@ -61,8 +61,10 @@ struct IndexSummary {
 
 //! How far a search came.
 struct SearchProgress {
+	//! Nodes visited, those of them whose rows are accepted, and those that are in the list.
 	size_t visited = 0;
-	size_t found = 0;
+	size_t accepted = 0;
+	size_t listed = 0;
 };
 
 class AnnIndex;
@@ -83,7 +85,8 @@ public:
 	//! Goes on until the list is exhausted (true) or `visit_max` nodes were visited since the search began. Lets the
 	//! caller give a traversal up that costs too much. Errors as Next.
 	bool Advance(size_t visit_max);
-	//! Visited nodes, and rows to return that were found, returned ones included.
+	//! Makes the list at least so large; the next call goes on with it.
+	void Widen(uint32_t list_size);
 	SearchProgress Progress() const;
 	SearchCounters Counters() const;
 

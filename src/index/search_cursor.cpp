@@ -79,6 +79,7 @@ struct SearchCursor::Impl {
 			if (accepts && !accepts(row_id)) {
 				continue;
 			}
+			accepted_count++;
 			// What is in the delta, or was when it was scanned, is an answer from there.
 			if (WasTakenOut(row_id) || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
 			    state.arriving.Contains(row_id) ||
@@ -150,6 +151,8 @@ struct SearchCursor::Impl {
 	//! Rows found and not yet returned.
 	std::vector<Neighbor> pending;
 	size_t collected = 0;
+	//! Of the collected, since the filter was set.
+	size_t accepted_count = 0;
 	size_t returned = 0;
 	uint64_t delta_distances = 0;
 	//! Rows of the delta when it was scanned.
@@ -174,8 +177,12 @@ bool SearchCursor::Advance(size_t visit_max) {
 	return impl->Advance(visit_max);
 }
 
+void SearchCursor::Widen(uint32_t list_size) {
+	impl->list_size = std::max(impl->list_size, list_size);
+}
+
 SearchProgress SearchCursor::Progress() const {
-	return {impl->search->Visits().size(), impl->returned + impl->pending.size()};
+	return {impl->search->Visits().size(), impl->accepted_count, impl->search->ListedCount()};
 }
 
 SearchCounters SearchCursor::Counters() const {

@@ -1,0 +1,297 @@
+#include "adapter/candidate_search.hpp"
+
+#include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/scan_state.hpp"
+#include "duckdb/transaction/duck_transaction.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace duckdb {
+
+namespace {
+
+//! Nodes visited between two looks at what qualifies, and the fewest that say something about it.
+constexpr idx_t STEP_VISITS = 32;
+constexpr idx_t WINDOW_VISITS = 96;
+//! Rows looked at for being as near as the last one.
+constexpr idx_t TIE_BATCH = 64;
+
+} // namespace
+
+CandidateSearch::CandidateSearch(ClientContext &context_p, const IndexScanBindData &bind_data_p,
+                                 std::shared_ptr<lm_diskann::AnnIndex> core_p, SearchRequest request_p)
+    : context(context_p), bind_data(bind_data_p), storage(bind_data.table.GetStorage()), core(std::move(core_p)),
+      request(std::move(request_p)), row_count(storage.GetTotalRows()) {
+}
+
+void CandidateSearch::StartTraversal(uint32_t list_size_p) {
+	list_size = list_size_p;
+	cursor.emplace(core->Search(request.query.data(), 1, list_size, bind_data.beam_width));
+}
+
+std::vector<row_t> CandidateSearch::Take(const std::vector<lm_diskann::Neighbor> &found) {
+	std::vector<row_t> row_ids;
+	for (const auto &neighbor : found) {
+		row_ids.push_back(neighbor.row_id.value);
+		farthest = MaxValue(farthest, neighbor.distance);
+	}
+	return row_ids;
+}
+
+std::vector<row_t> CandidateSearch::Next(idx_t missing) {
+	if (!is_started) {
+		is_started = true;
+		if (request.filter) {
+			ChooseStrategy();
+		}
+	}
+	std::vector<row_t> row_ids;
+	if (is_exhausted) {
+		return row_ids;
+	}
+	switch (strategy) {
+	case FilterStrategy::EXACT:
+		row_ids = FindExactly();
+		break;
+	case FilterStrategy::GRAPH:
+		row_ids = NextGuided(missing);
+		break;
+	case FilterStrategy::POST:
+		row_ids = NextTested(missing);
+		break;
+	default:
+		row_ids = NextUnfiltered(missing);
+	}
+	returned_count += row_ids.size();
+	is_complete = is_complete || (accepted && returned_count == accepted->Count());
+	return row_ids;
+}
+
+std::vector<row_t> CandidateSearch::NextUnfiltered(idx_t missing) {
+	if (!cursor) {
+		StartTraversal(uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count)));
+	}
+	return Take(cursor->Next(missing));
+}
+
+std::vector<row_t> CandidateSearch::NextTies() {
+	std::vector<row_t> row_ids;
+	// The exact way has returned them.
+	while (cursor && row_ids.empty() && !has_all_ties) {
+		auto found = cursor->Next(TIE_BATCH);
+		const auto bound = WidenDistance(farthest);
+		const auto end =
+		    std::remove_if(found.begin(), found.end(), [&](const auto &neighbor) { return neighbor.distance > bound; });
+		has_all_ties = end != found.end() || found.size() < TIE_BATCH;
+		found.erase(end, found.end());
+		row_ids = strategy == FilterStrategy::POST ? Test(found) : Take(found);
+	}
+	return row_ids;
+}
+
+//===--------------------------------------------------------------------===//
+// With a filter
+//===--------------------------------------------------------------------===//
+double CandidateSearch::Selectivity() const {
+	const auto share = accepted ? (double(accepted->Count()) + 1) / (double(row_count) + 1) : estimate.value_or(1);
+	return MinValue(1.0, share);
+}
+
+void CandidateSearch::ChooseStrategy() {
+	estimate = bind_data.selectivity;
+	if (request.rows) {
+		CollectAccepted();
+	} else if (!estimate) {
+		estimate = EstimateSelectivity(context, storage, *request.filter);
+	}
+	strategy = bind_data.filter_strategy;
+	if (strategy == FilterStrategy::AUTO) {
+		strategy = ChooseFilterStrategy(row_count, Selectivity(), request.row_count, bind_data.search_list_size);
+	}
+}
+
+void CandidateSearch::CollectAccepted() {
+	if (!accepted) {
+		accepted = CollectRows(context, storage, *request.filter, request.rows);
+	}
+}
+
+void CandidateSearch::Switch(FilterStrategy next, const string &reason) {
+	switches += StringUtil::Format("%s%s to %s: %s", switches.empty() ? "" : "; ", FilterStrategyName(strategy),
+	                               FilterStrategyName(next), reason);
+	strategy = next;
+}
+
+std::vector<row_t> CandidateSearch::FindExactly() {
+	const auto answer =
+	    FindNearestExactly(context, storage, bind_data.column, bind_data.index->Configuration()->metric, request.query,
+	                       *request.filter, accepted ? &*accepted : nullptr, request.row_count);
+	exact_count = answer.ranked_count;
+	is_exhausted = true;
+	is_complete = answer.unranked_count == 0;
+	has_all_ties = true;
+	if (!is_complete && bind_data.is_descending) {
+		return {}; // rows without a distance come first
+	}
+	return answer.row_ids;
+}
+
+std::vector<row_t> CandidateSearch::SwitchToExact(const string &reason) {
+	Switch(FilterStrategy::EXACT, reason);
+	return FindExactly();
+}
+
+std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
+	if (!cursor) {
+		const auto share = Selectivity();
+		const auto size = double(FilteredListSize(request.row_count, bind_data.search_list_size, share)) / share;
+		StartTraversal(uint32_t(MinValue(size, double(MaxValue<uint64_t>(row_count, 1)))));
+	}
+	std::vector<row_t> passed;
+	while (passed.size() < missing && !is_exhausted) {
+		if (context.interrupted) {
+			throw InterruptException();
+		}
+		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
+		auto wanted = idx_t(double(missing - passed.size()) / share * 1.2) + 8;
+		// The second half of a list is there to make the first half reliable.
+		const auto reliable = list_size / 2;
+		if (tested_count < reliable) {
+			wanted = MinValue<idx_t>(wanted, reliable - tested_count);
+		} else if (MaySwitch() && double(request.row_count) / share > double(list_size)) {
+			Switch(FilterStrategy::GRAPH,
+			       StringUtil::Format("%llu of %llu candidates passed", passed_count, tested_count));
+			auto row_ids = NextGuided(missing - passed.size());
+			if (strategy == FilterStrategy::EXACT) {
+				return row_ids;
+			}
+			row_ids.insert(row_ids.begin(), passed.begin(), passed.end());
+			return row_ids;
+		}
+		wanted = MinValue<idx_t>(wanted, STANDARD_VECTOR_SIZE);
+		list_size = MaxValue<uint32_t>(list_size, uint32_t(2 * (tested_count + wanted)));
+		cursor->Widen(list_size);
+		const auto candidates = cursor->Next(wanted);
+		is_exhausted = candidates.size() < wanted;
+		const auto row_ids = Test(candidates);
+		passed.insert(passed.end(), row_ids.begin(), row_ids.end());
+	}
+	return passed;
+}
+
+std::vector<row_t> CandidateSearch::Test(const std::vector<lm_diskann::Neighbor> &candidates) {
+	if (!selector) {
+		selector = make_uniq<RowSelector>(context, *request.filter);
+		tested_columns = request.filter->Columns();
+		tested_columns.emplace_back(COLUMN_IDENTIFIER_ROW_ID);
+		auto types = request.filter->Types();
+		types.emplace_back(LogicalType::ROW_TYPE);
+		tested_rows.Initialize(context, types);
+	}
+	Vector row_ids(LogicalType::ROW_TYPE);
+	const auto ids = FlatVector::GetData<row_t>(row_ids);
+	for (idx_t i = 0; i < candidates.size(); i++) {
+		ids[i] = candidates[i].row_id.value;
+	}
+	ColumnFetchState fetch;
+	tested_rows.Reset();
+	storage.Fetch(DuckTransaction::Get(context, storage.db), tested_rows, tested_columns, row_ids, candidates.size(),
+	              fetch);
+	selector->Keep(tested_rows);
+	tested_count += candidates.size();
+	passed_count += tested_rows.size();
+	tested_rows.data.back().Flatten(tested_rows.size());
+	const auto passed = FlatVector::GetData<row_t>(tested_rows.data.back());
+	std::vector<lm_diskann::Neighbor> neighbors;
+	// The order is that of the candidates.
+	for (idx_t i = 0, candidate = 0; i < tested_rows.size(); candidate++) {
+		if (candidates[candidate].row_id.value == passed[i]) {
+			if (!request.rows || request.rows->Contains(candidates[candidate].row_id)) {
+				neighbors.push_back(candidates[candidate]);
+			}
+			i++;
+		}
+	}
+	return Take(neighbors);
+}
+
+std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
+	if (!is_guided) {
+		is_guided = true;
+		CollectAccepted();
+		if (MaySwitch() && ChooseFilterStrategy(row_count, Selectivity(), request.row_count,
+		                                        bind_data.search_list_size) == FilterStrategy::EXACT) {
+			return SwitchToExact(StringUtil::Format("%llu rows qualify", accepted->Count()));
+		}
+		const auto size = FilteredListSize(request.row_count, bind_data.search_list_size, Selectivity());
+		if (!cursor) {
+			StartTraversal(size);
+		}
+		list_size = size;
+		cursor->SetFilter([this](lm_diskann::RowId row_id) { return accepted->Contains(row_id); }, size);
+		string doubt;
+		if (MaySwitch() && !Settle(doubt)) {
+			return SwitchToExact(doubt);
+		}
+	}
+	auto row_ids = Take(cursor->Next(missing));
+	is_exhausted = row_ids.size() < missing;
+	return row_ids;
+}
+
+bool CandidateSearch::Settle(string &doubt) {
+	const auto cost = ExactCost(row_count, double(accepted->Count()));
+	const auto start = cursor->Progress();
+	auto mark = start;
+	auto now = start;
+	while (!cursor->Advance(now.visited + STEP_VISITS)) {
+		if (context.interrupted) {
+			throw InterruptException();
+		}
+		now = cursor->Progress();
+		auto is_doubtful = double(now.visited - start.visited) > cost;
+		if (now.visited - mark.visited >= WINDOW_VISITS) {
+			const auto share = (double(now.listed - mark.listed) + 0.5) / double(now.visited - mark.visited);
+			is_doubtful = is_doubtful || double(list_size - now.listed) / share > cost;
+			mark = now;
+		}
+		if (is_doubtful) {
+			doubt = StringUtil::Format("%llu of %llu nodes near the query qualify", now.listed, now.visited);
+			return false;
+		}
+	}
+	return true;
+}
+
+void CandidateSearch::Describe(InsertionOrderPreservingMap<string> &result) const {
+	if (strategy == FilterStrategy::AUTO) {
+		return;
+	}
+	result["Filter Strategy"] = FilterStrategyName(strategy);
+	if (!switches.empty()) {
+		result["Strategy Switches"] = switches;
+	}
+	if (accepted) {
+		result["Rows Qualifying"] = std::to_string(accepted->Count());
+	} else {
+		result["Selectivity Estimate"] = StringUtil::Format("%.4f", estimate.value_or(1));
+	}
+	const auto progress = cursor ? cursor->Progress() : lm_diskann::SearchProgress();
+	const auto filtered = is_guided ? progress.visited - progress.accepted : tested_count - passed_count;
+	result["Rows Filtered"] = std::to_string(filtered);
+	if (exact_count > 0) {
+		result["Rows Ranked"] = std::to_string(exact_count);
+	}
+}
+
+lm_diskann::SearchCounters CandidateSearch::Counters() const {
+	auto counters = cursor ? cursor->Counters() : lm_diskann::SearchCounters();
+	counters.distances_exact += exact_count;
+	return counters;
+}
+
+} // namespace duckdb

@@ -5,13 +5,14 @@ SECONDS ?= 60
 KILLS ?= 200
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test soak fuzz demo sanitize tidy format check-format clean help
+.PHONY: all build setup test dist soak fuzz demo sanitize tidy format check-format clean help
 
 all: build
 
 help:
 	@echo 'make              set up and build build/release/lm_diskann.duckdb_extension and lm_diskann_shell'
 	@echo 'make test         all tests'
+	@echo 'make dist         the release archive, in build/release/dist'
 	@echo 'make soak         random faults and losses of power for SECONDS=60, then KILLS=200 process kills'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
@@ -32,6 +33,9 @@ build: setup
 
 test: build
 	@$(CTEST) --progress --test-dir $(BUILD)
+
+dist: build
+	@cmake --build $(BUILD) --target dist
 
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)

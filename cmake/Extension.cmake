@@ -43,4 +43,14 @@ file(GLOB LMD_SHELL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shell/*.cpp
 add_executable(lm_diskann_shell ${LMD_SHELL_SOURCES})
 target_include_directories(lm_diskann_shell SYSTEM PRIVATE "${EDITLINE_INCLUDE_DIR}")
 target_link_libraries(lm_diskann_shell PRIVATE lm_diskann_host "${EDITLINE_LIBRARY}" lm_diskann_warnings)
-set_target_properties(lm_diskann_shell PROPERTIES BUILD_RPATH "\$ORIGIN")
+# In a release everything lies beside the shell. RPATH rather than RUNPATH: it holds for what libedit needs, too.
+set_target_properties(lm_diskann_shell PROPERTIES INSTALL_RPATH "\$ORIGIN")
+target_link_options(lm_diskann_shell PRIVATE -Wl,--disable-new-dtags)
+install(TARGETS lm_diskann_shell DESTINATION . COMPONENT shell)
+
+# ---- The release: see scripts/dist.sh ---------------------------------------------------------------------------
+set(LMD_DIST_ARGUMENTS "${PROJECT_BINARY_DIR}" $<TARGET_FILE:lm_diskann_module> "${DUCKDB_LIBRARY}"
+	${DUCKDB_PLATFORM} ${DUCKDB_VERSION} v${PROJECT_VERSION})
+add_custom_target(dist
+	COMMAND "${PROJECT_SOURCE_DIR}/scripts/dist.sh" "${PROJECT_BINARY_DIR}/dist" ${LMD_DIST_ARGUMENTS}
+	DEPENDS lm_diskann_module lm_diskann_shell USES_TERMINAL VERBATIM)

@@ -40,6 +40,10 @@ public:
 
 	static constexpr uint32_t BEAM_WIDTH_MAX = 64;
 
+	//! `node` is never visited. Before the first Expand; an entry is visited all the same.
+	void Avoid(NodeId node) {
+		seen.Insert(node);
+	}
 	//! Expands until the list of `list_size` is exhausted, or `visit_max` nodes were. Later calls continue with a list
 	//! at least as large. Throws CorruptionError, FileError.
 	void Expand(uint32_t list_size, size_t visit_max = std::numeric_limits<size_t>::max());

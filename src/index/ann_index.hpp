@@ -8,6 +8,7 @@
 
 #include "graph/build.hpp"
 #include "graph/search.hpp"
+#include "index/calibration.hpp"
 #include "index/options.hpp"
 #include "storage/page_cache.hpp"
 
@@ -67,6 +68,32 @@ struct SearchProgress {
 	size_t listed = 0;
 };
 
+//! A node as it is in the file, for a person to look at.
+struct NodeSummary {
+	NodeId node;
+	PageId page;
+	//! Unset: a node without a row, which searches only pass.
+	std::optional<RowId> row_id;
+	bool is_deleted = false;
+	bool is_entry = false;
+	std::vector<NodeId> neighbors;
+};
+
+//! A node that a search visited.
+struct TraceStep {
+	NodeId node;
+	//! The node visited before whose block named this one first; unset for an entry.
+	std::optional<NodeId> from;
+	std::optional<RowId> row_id;
+	float distance = 0;
+};
+
+//! What the blocks of a file are used for.
+struct FilePart {
+	const char *name = "";
+	uint64_t block_count = 0;
+};
+
 class AnnIndex;
 
 //! One query: a traversal that can be resumed. Holds the index alive. Belongs to one thread.
@@ -104,6 +131,9 @@ public:
 	//! caller takes back what it granted when the builder is gone.
 	IndexBuilder(const IndexConfiguration &configuration, std::function<void(uint64_t bytes)> reserve_memory);
 	~IndexBuilder();
+
+	//! What it reserves in all for `row_count` vectors.
+	static uint64_t MemoryBytes(const IndexConfiguration &configuration, uint64_t row_count);
 
 	//! Vectors that are not indexable are counted and left out. Rows may come in any order; none twice.
 	void Add(const VectorBatch &batch);
@@ -168,6 +198,11 @@ public:
 	//! Takes deleted rows out of the graph, whole: no edge and no code of them is left, and their pages become free.
 	//! True: it was stopped, and the next call goes on where it was. Otherwise as Merge.
 	bool Compact(const std::function<bool()> &is_stopped);
+	//! Measures what searches find and cost; see GetCalibration. False: it was stopped, and nothing changed. Reads every
+	//! block; searches, changes and publishes go on meanwhile. Throws FileError, CorruptionError.
+	bool Calibrate(const std::function<bool()> &is_stopped);
+	//! As it was measured last, here or before the file was closed; empty when it never was.
+	Calibration GetCalibration() const;
 	//! Overwrites what the file holds beyond the generations that may be opened.
 	void Scrub();
 
@@ -181,10 +216,16 @@ public:
 	//! Every violation found in file, graph, maps, delta, tombstones and the rows without a vector; empty when sound.
 	//! Throws FileError.
 	std::vector<std::string> Verify();
+	//! For a person to look at: at most `count` nodes with numbers from `first` on, ascending. Reads their blocks.
+	std::vector<NodeSummary> ReadNodes(NodeId first, size_t count);
+	//! The blocks a search visits, in its order, one at a time. Counts as no query.
+	std::vector<TraceStep> Trace(const float *query, uint32_t list_size);
+	std::vector<FilePart> FileParts();
 	//! Row ids in the index (graph without tombstones, and delta), ascending. Reads every node block.
 	std::vector<RowId> CollectRowIds();
 
 private:
+	friend class Calibrator;
 	friend class IndexBuilder;
 	friend class IndexVerifier;
 	friend class Maintenance;

@@ -309,6 +309,20 @@ IndexBuilder::IndexBuilder(const IndexConfiguration &configuration, std::functio
 }
 IndexBuilder::~IndexBuilder() = default;
 
+uint64_t IndexBuilder::MemoryBytes(const IndexConfiguration &configuration, uint64_t row_count) {
+	const NodeLayout layout =
+	    NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
+	                       configuration.vectors, configuration.max_degree, configuration.codes);
+	const uint64_t vector_bytes =
+	    StoredVectorBytes(configuration.element_type, VectorStorage::NATIVE, configuration.dims);
+	// The vectors are held twice while they are arranged; edges and codes come after the first copy is gone.
+	const uint64_t linking_bytes = GraphBuilder::MemoryBytes(configuration.max_degree, row_count) +
+	                               GraphWriter::MemoryBytes(layout, row_count) + row_count * sizeof(RowId);
+	return row_count * (sizeof(RowId) + sizeof(SourceRow)) +
+	       BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, row_count) +
+	       std::max(linking_bytes, row_count * vector_bytes);
+}
+
 void IndexBuilder::Add(const VectorBatch &batch) {
 	Chunk chunk;
 	std::vector<RowId> left_out;
@@ -363,13 +377,8 @@ void IndexBuilder::Start(std::unique_ptr<File> file, const Uuid &uuid) {
 	if (count >= NO_NODE.value) {
 		throw UsageError("an index holds at most 4294967294 vectors, found " + std::to_string(count));
 	}
-	// The vectors are held twice while they are arranged; edges and codes come after the first copy is gone.
-	const uint64_t linking_bytes = GraphBuilder::MemoryBytes(configuration.max_degree, count) +
-	                               GraphWriter::MemoryBytes(impl->layout, count) + count * sizeof(RowId);
-	const uint64_t chunk_bytes = count * impl->vector_bytes;
-	impl->reserve_memory(impl->unreserved_bytes +
-	                     BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, count) +
-	                     (linking_bytes > chunk_bytes ? linking_bytes - chunk_bytes : 0));
+	const uint64_t chunk_bytes = count * (impl->vector_bytes + sizeof(RowId) + sizeof(SourceRow));
+	impl->reserve_memory(impl->unreserved_bytes + MemoryBytes(configuration, count) - chunk_bytes);
 	impl->SortRows();
 	impl->file =
 	    PageFile::Create(std::move(file), configuration.page_size, uuid, SerializeConfiguration(configuration));

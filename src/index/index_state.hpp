@@ -8,6 +8,8 @@
 #include "index/row_set.hpp"
 #include "storage/extent_set.hpp"
 
+#include <cstddef>
+
 namespace lm_diskann {
 
 //! The index's part of a meta page. On disk: all numbers little-endian.
@@ -35,11 +37,14 @@ struct StoredRoots {
 	BlobRef retired_pages;
 	//! Nodes whose row has another node.
 	BlobRef cleared_nodes;
+	//! Roots of version 1 end before it.
+	BlobRef calibration;
 };
-static_assert(sizeof(StoredRoots) == 200);
+static_assert(sizeof(StoredRoots) == 216);
 static_assert(sizeof(StoredRoots) <= ROOTS_SIZE_MAX);
 
-static constexpr uint32_t ROOTS_VERSION = 1;
+static constexpr uint32_t ROOTS_VERSION = 2;
+static constexpr size_t ROOTS_SIZE_V1 = offsetof(StoredRoots, calibration);
 
 //! Throws CorruptionError.
 StoredRoots ReadRoots(ConstByteSpan bytes);
@@ -140,6 +145,8 @@ struct AnnIndex::Impl {
 	bool is_unindexed_changed = false;
 	//! Entries, node pages, retired pages or cleared nodes.
 	bool is_graph_changed = false;
+	Calibration calibration;
+	bool is_calibration_changed = false;
 	bool is_unpublished = false;
 
 	std::atomic<bool> is_healthy {true};

@@ -140,20 +140,29 @@ std::vector<uint8_t> ReadOptionalBlob(const PageFile &file, const BlobRef &blob)
 
 StoredRoots ReadRoots(ConstByteSpan bytes) {
 	StoredRoots roots = {};
-	if (bytes.size() != sizeof(roots)) {
-		ThrowCorruption("size of the index roots", std::to_string(sizeof(roots)) + " bytes",
+	if (bytes.size() < sizeof(roots.version)) {
+		throw CorruptionError("the index roots have " + std::to_string(bytes.size()) + " bytes");
+	}
+	std::memcpy(&roots.version, bytes.data(), sizeof(roots.version));
+	if (roots.version < 1 || roots.version > ROOTS_VERSION) {
+		ThrowCorruption("version of the index roots", "from 1 to " + std::to_string(ROOTS_VERSION),
+		                std::to_string(roots.version));
+	}
+	const size_t size = roots.version == 1 ? ROOTS_SIZE_V1 : sizeof(roots);
+	if (bytes.size() != size) {
+		ThrowCorruption("size of the index roots", std::to_string(size) + " bytes",
 		                std::to_string(bytes.size()) + " bytes");
 	}
-	std::memcpy(&roots, bytes.data(), sizeof(roots));
-	if (roots.version != ROOTS_VERSION) {
-		ThrowCorruption("version of the index roots", std::to_string(ROOTS_VERSION), std::to_string(roots.version));
-	}
+	std::memcpy(&roots, bytes.data(), size);
+	// What is written from here on has every part.
+	roots.version = ROOTS_VERSION;
 	return roots;
 }
 
 std::vector<BlobRef> BlobsOf(const StoredRoots &roots, const PageFile &file, const IndexConfiguration &configuration) {
 	std::vector<BlobRef> blobs = {roots.quantizer, roots.entries,    roots.delta,         roots.tombstones,
-	                              roots.unindexed, roots.node_pages, roots.retired_pages, roots.cleared_nodes};
+	                              roots.unindexed, roots.node_pages, roots.retired_pages, roots.cleared_nodes,
+	                              roots.calibration};
 	const Delta delta = Delta::Deserialize(ReadOptionalBlob(file, roots.delta), configuration.element_type,
 	                                       configuration.dims, nullptr);
 	const std::vector<BlobRef> chunks = delta.Blobs();
@@ -195,6 +204,8 @@ std::shared_ptr<AnnIndex> AnnIndex::Open(std::unique_ptr<File> file, const Marke
 	impl->tombstones = RowSet::Deserialize(ReadOptionalBlob(opened, roots.tombstones));
 	impl->unindexed = RowSet::Deserialize(ReadOptionalBlob(opened, roots.unindexed));
 	impl->cleared_nodes = ReadClearedNodes(opened, roots.cleared_nodes, places);
+	const std::vector<uint8_t> calibration = ReadOptionalBlob(opened, roots.calibration);
+	impl->calibration = Calibration::Deserialize(ConstByteSpan(calibration.data(), calibration.size()));
 	return std::shared_ptr<AnnIndex>(new AnnIndex(std::move(impl)));
 }
 

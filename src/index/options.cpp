@@ -17,6 +17,7 @@ constexpr uint32_t BLOCK_STEP = 4096;
 constexpr uint32_t DEGREE_WANTED_BELOW_512 = 36, DEGREE_WANTED = 32;
 constexpr uint32_t DEGREE_FILLED_MAX = 96;
 constexpr uint32_t CONFIGURATION_VERSION = 1;
+constexpr double TARGET_RECALL_UNITS = 10000;
 
 //! On disk: all numbers little-endian, fixed order.
 struct StoredConfiguration {
@@ -32,7 +33,7 @@ struct StoredConfiguration {
 	double alpha;
 	int64_t seed;
 	uint32_t page_size;
-	uint32_t reserved;
+	uint32_t target_recall;
 };
 static_assert(sizeof(StoredConfiguration) == 48);
 
@@ -187,12 +188,19 @@ IndexOptions ParseOptions(const std::vector<std::pair<std::string, std::string>>
 			if (*options.block_size % BLOCK_STEP != 0) {
 				ThrowOption(name, "a multiple of 4096 between 4096 and 65536", value);
 			}
+		} else if (name == "target_recall") {
+			const std::string allowed = "a number between 0.5 and 0.999";
+			options.target_recall = ParseNumber(name, allowed, value);
+			if (options.target_recall < TARGET_RECALL_MIN || options.target_recall > TARGET_RECALL_MAX) {
+				ThrowOption(name, allowed, value);
+			}
 		} else if (name == "seed") {
 			options.seed = ParseSeed(value);
 		} else {
 			throw UsageError(
 			    "unknown option \"" + original_name +
-			    "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, seed");
+			    "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, "
+			    "target_recall, seed");
 		}
 	}
 	return options;
@@ -210,6 +218,7 @@ IndexConfiguration Configure(const IndexOptions &options, ElementType element_ty
 	configuration.l_build = options.l_build;
 	configuration.l_search = options.l_search;
 	configuration.alpha = options.alpha;
+	configuration.target_recall = TargetRecallUnits(options.target_recall);
 	configuration.seed = options.seed;
 
 	const uint32_t needed = options.max_degree.value_or(MAX_DEGREE_MIN);
@@ -230,6 +239,14 @@ IndexConfiguration Configure(const IndexOptions &options, ElementType element_ty
 	return configuration;
 }
 
+uint32_t TargetRecallUnits(double share) {
+	return uint32_t(std::lround(share * TARGET_RECALL_UNITS));
+}
+
+double TargetRecallShare(uint32_t units) {
+	return double(units) / TARGET_RECALL_UNITS;
+}
+
 std::vector<uint8_t> SerializeConfiguration(const IndexConfiguration &configuration) {
 	StoredConfiguration stored = {};
 	stored.version = CONFIGURATION_VERSION;
@@ -244,6 +261,7 @@ std::vector<uint8_t> SerializeConfiguration(const IndexConfiguration &configurat
 	stored.alpha = configuration.alpha;
 	stored.seed = configuration.seed;
 	stored.page_size = configuration.page_size;
+	stored.target_recall = configuration.target_recall;
 	std::vector<uint8_t> bytes(sizeof(stored));
 	std::memcpy(bytes.data(), &stored, sizeof(stored));
 	return bytes;
@@ -274,6 +292,9 @@ IndexConfiguration DeserializeConfiguration(ConstByteSpan bytes) {
 	check(is_within(stored.alpha, ALPHA_MIN, ALPHA_MAX), "alpha", stored.alpha);
 	check(is_within(stored.page_size, PAGE_SIZE_MIN, PAGE_SIZE_MAX) && stored.page_size % BLOCK_STEP == 0, "block size",
 	      stored.page_size);
+	check(stored.target_recall == 0 || is_within(stored.target_recall, TargetRecallUnits(TARGET_RECALL_MIN),
+	                                             TargetRecallUnits(TARGET_RECALL_MAX)),
+	      "target recall", stored.target_recall);
 
 	IndexConfiguration configuration;
 	configuration.metric = Metric(stored.metric);
@@ -287,6 +308,7 @@ IndexConfiguration DeserializeConfiguration(ConstByteSpan bytes) {
 	configuration.alpha = stored.alpha;
 	configuration.seed = stored.seed;
 	configuration.page_size = stored.page_size;
+	configuration.target_recall = stored.target_recall;
 	check(HasRoom(configuration, stored.page_size, configuration.codes, stored.max_degree), "R", stored.max_degree);
 	return configuration;
 }
@@ -309,6 +331,7 @@ std::string DescribeDifference(const IndexConfiguration &expected, const IndexCo
 	compare("L_search", expected.l_search, found.l_search, count);
 	compare("alpha", expected.alpha, found.alpha, FormatNumber);
 	compare("block size", expected.page_size, found.page_size, count);
+	compare("target recall", expected.target_recall, found.target_recall, count);
 	compare("seed", expected.seed, found.seed, count);
 	return text;
 }

@@ -91,9 +91,9 @@ Marker AnnIndex::Publish() {
 	// Everything that belongs to this generation, at one moment; searches and deletes go on while it is written.
 	StoredRoots roots = {};
 	DeltaSnapshot delta;
-	std::vector<uint8_t> tombstones, unindexed, entries, node_pages, retired_pages, cleared_nodes;
+	std::vector<uint8_t> tombstones, unindexed, entries, node_pages, retired_pages, cleared_nodes, calibration;
 	bool is_delta_changed = false, is_tombstones_changed = false, is_unindexed_changed = false,
-	     is_graph_changed = false;
+	     is_graph_changed = false, is_calibration_changed = false;
 	{
 		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 		if (!impl->is_unpublished) {
@@ -120,10 +120,14 @@ Marker AnnIndex::Publish() {
 			}
 			retired_pages = SerializeExtents(all_retired);
 		}
+		if (impl->is_calibration_changed) {
+			calibration = impl->calibration.Serialize();
+		}
 		std::swap(is_delta_changed, impl->is_delta_changed);
 		std::swap(is_tombstones_changed, impl->is_tombstones_changed);
 		std::swap(is_unindexed_changed, impl->is_unindexed_changed);
 		std::swap(is_graph_changed, impl->is_graph_changed);
+		std::swap(is_calibration_changed, impl->is_calibration_changed);
 		impl->is_unpublished = false;
 	}
 	// After an error from here on nothing more is published.
@@ -145,6 +149,9 @@ Marker AnnIndex::Publish() {
 			ReplaceBlob(file, roots.retired_pages, retired_pages);
 			ReplaceBlob(file, roots.cleared_nodes, cleared_nodes);
 		}
+		if (is_calibration_changed) {
+			ReplaceBlob(file, roots.calibration, calibration);
+		}
 		const Marker marker = file.Publish(ConstByteSpan(reinterpret_cast<const uint8_t *>(&roots), sizeof(roots)));
 		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 		impl->stored.delta = roots.delta;
@@ -154,6 +161,7 @@ Marker AnnIndex::Publish() {
 		impl->stored.node_pages = roots.node_pages;
 		impl->stored.retired_pages = roots.retired_pages;
 		impl->stored.cleared_nodes = roots.cleared_nodes;
+		impl->stored.calibration = roots.calibration;
 		return marker;
 	} catch (...) {
 		impl->MarkUnhealthy("the index could not be published");

@@ -207,6 +207,13 @@ void Quantizer::RotateReferences() {
 	}
 }
 
+size_t Quantizer::ReferenceCountFor(uint64_t row_count) {
+	if (row_count < ROWS_FOR_REFERENCES) {
+		return 1;
+	}
+	return std::clamp<size_t>(size_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN, REFERENCES_MAX);
+}
+
 Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
                            uint64_t seed) {
 	Quantizer quantizer(metric, family, dims, seed);
@@ -223,9 +230,7 @@ Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<c
 			}
 		}
 	} else {
-		const auto wanted =
-		    std::clamp<uint64_t>(uint64_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN, REFERENCES_MAX);
-		quantizer.TrainReferences(rows, std::min<size_t>(size_t(wanted), count));
+		quantizer.TrainReferences(rows, std::min(ReferenceCountFor(row_count), count));
 	}
 	quantizer.RotateReferences();
 	return quantizer;

@@ -67,6 +67,8 @@ public:
 	//! zero vector for COSINE and IP, the mean for L2SQ) below 256 rows. Deterministic in (sample, seed).
 	static Quantizer Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
 	                       uint64_t seed);
+	//! K as Train chooses it from a sample that is large enough.
+	static size_t ReferenceCountFor(uint64_t row_count);
 	//! The inverse of Serialize. Throws CorruptionError.
 	static Quantizer Deserialize(ConstByteSpan bytes);
 	//! Everything but what the seed gives back; references as float32.

@@ -71,7 +71,8 @@ TEST(AnnIndexHostile, EachRootIsChecked) {
 		void (*change)(StoredRoots &roots);
 	};
 	const Case cases[] = {
-	    {"version of the index roots must be 1, found 2", [](StoredRoots &roots) { roots.version = 2; }},
+	    {"version of the index roots must be from 1 to 2, found 3", [](StoredRoots &roots) { roots.version = 3; }},
+	    {"size of the index roots must be 200 bytes, found 216 bytes", [](StoredRoots &roots) { roots.version = 1; }},
 	    {"the file names 4000000 nodes, more than its", [](StoredRoots &roots) { roots.node_count = 4000000; }},
 	    {"nodes, more than its", [](StoredRoots &roots) { roots.node_count = UINT64_MAX; }},
 	    {"end of the graph's rows must be at most the 46 covered rows, found 47",
@@ -96,6 +97,8 @@ TEST(AnnIndexHostile, EachRootIsChecked) {
 	    {"the retired pages from page 0 are pages of nodes",
 	     [](StoredRoots &roots) { roots.retired_pages = roots.node_pages; }},
 	    {"the pages of nodes have 4 bytes", [](StoredRoots &roots) { roots.node_pages.size_bytes = 4; }},
+	    {"the calibration has 8 bytes",
+	     [](StoredRoots &roots) { roots.calibration = {8, roots.quantizer.first, 0}; }},
 	    {"a row set ends inside the head of a part", [](StoredRoots &roots) { roots.tombstones.size_bytes = 5; }},
 	    {"a row set names a part of", [](StoredRoots &roots) { roots.unindexed.size_bytes = 20; }},
 	};

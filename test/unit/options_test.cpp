@@ -42,6 +42,8 @@ TEST(Options, EachWrongValueIsNamed) {
 	          "option \"vectors\" must be one of 'native', 'f16', 'int8', found \"f8\"");
 	EXPECT_EQ(MessageOf({{"block_size", "5000"}}),
 	          "option \"block_size\" must be a multiple of 4096 between 4096 and 65536, found \"5000\"");
+	EXPECT_EQ(MessageOf({{"target_recall", "1"}}),
+	          "option \"target_recall\" must be a number between 0.5 and 0.999, found \"1\"");
 	EXPECT_EQ(MessageOf({{"seed", "1.5"}}), "option \"seed\" must be a BIGINT, found \"1.5\"");
 	EXPECT_NE(MessageOf({{"M", "16"}}).find("unknown option \"M\"; the options are metric, R,"), std::string::npos);
 }

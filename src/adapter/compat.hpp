@@ -1,17 +1,189 @@
-// The only place for differences between DuckDB versions. The sources are written against 1.4; the 1.5 series changes
-// the virtual functions of BoundIndex, PhysicalOperator and the optimizer's registration (it adds the header tested for
-// here), and this file is where the shims for it belong.
+// The only place for differences between DuckDB versions. The rest of the adapter is written against the names here,
+// which mean the same in DuckDB 1.4 and in the 1.5 series. Everything is a template over DuckDB's types, so that this
+// header needs none of theirs: it is included nearly everywhere.
 #pragma once
 
 #include "duckdb/common/constants.hpp"
+#include "duckdb/common/error_data.hpp"
+#include "duckdb/common/optional_idx.hpp"
+#include "duckdb/common/optional_ptr.hpp"
+#include "duckdb/common/types/selection_vector.hpp"
 
 #if __has_include("duckdb/common/enums/index_removal_type.hpp")
-#error "lm_diskann is written against DuckDB 1.4; this is a later version, whose index interface differs"
+#define LMD_DUCKDB_15 1
+#else
+#define LMD_DUCKDB_15 0
 #endif
 
 namespace duckdb {
 
+struct IndexLock;
+struct OperatorSourceInput;
+class DataChunk;
+class ExecutionContext;
+class Vector;
+enum class SourceResultType : uint8_t;
+
 //! Name of the index type in CREATE INDEX ... USING.
 static constexpr const char *LM_DISKANN_TYPE_NAME = "LM_DISKANN";
+
+//! BoundIndex with one set of callbacks. OnDelete runs in a transaction's cleanup (1.4), or at its commit (1.5), and
+//! OnDrop before the drop is durable (1.4), or after it and for a rolled-back CREATE INDEX, too (1.5).
+template <class BASE>
+class CompatIndex : public BASE {
+public:
+	using BASE::BASE;
+
+	virtual void OnDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept = 0;
+	virtual void OnDrop() = 0;
+	virtual string Describe() const = 0;
+
+#if LMD_DUCKDB_15
+	using BASE::Delete;
+	using BASE::ResetStorage;
+	using BASE::ToString;
+	using BASE::TryDelete;
+	using BASE::Verify;
+
+	//! A row that the index does not know is deleted as well.
+	idx_t TryDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids, optional_ptr<SelectionVector> deleted,
+	                optional_ptr<SelectionVector>) override {
+		OnDelete(lock, entries, row_ids);
+		for (idx_t i = 0; deleted && i < entries.size(); i++) {
+			deleted->set_index(i, i);
+		}
+		return entries.size();
+	}
+	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) override {
+		OnDelete(lock, entries, row_ids);
+	}
+	void ResetStorage(IndexLock &) override {
+		OnDrop();
+	}
+	void Verify(IndexLock &) override {
+	}
+	string ToString(IndexLock &, bool) override {
+		return Describe();
+	}
+#else
+	using BASE::CommitDrop;
+	using BASE::Delete;
+	using BASE::VerifyAndToString;
+
+	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override {
+		OnDelete(lock, entries, row_ids);
+	}
+	void CommitDrop(IndexLock &) override {
+		OnDrop();
+	}
+	string VerifyAndToString(IndexLock &, const bool) override {
+		return Describe();
+	}
+#endif
+};
+
+//! PhysicalOperator whose source is Produce.
+template <class BASE>
+class CompatOperator : public BASE {
+public:
+	using BASE::BASE;
+
+	virtual SourceResultType Produce(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const = 0;
+
+#if LMD_DUCKDB_15
+	SourceResultType GetDataInternal(ExecutionContext &context, DataChunk &chunk,
+	                                 OperatorSourceInput &input) const override {
+		return Produce(context, chunk, input);
+	}
+#else
+	SourceResultType GetData(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const override {
+		return Produce(context, chunk, input);
+	}
+#endif
+};
+
+//! ObjectCacheEntry that the cache never lets go of.
+template <class BASE>
+class CompatCacheEntry : public BASE {
+#if LMD_DUCKDB_15
+public:
+	optional_idx GetEstimatedCacheMemory() const override {
+		return optional_idx();
+	}
+#endif
+};
+
+//! Calls `visit` with each index of a TableIndexList until it returns true. DuckDB's lock on the list is held.
+template <class LIST, class VISITOR>
+void VisitIndexes(LIST &list, VISITOR visit) {
+#if LMD_DUCKDB_15
+	for (auto &index : list.Indexes()) {
+		if (visit(index)) {
+			return;
+		}
+	}
+#else
+	list.Scan(visit);
+#endif
+}
+
+//! Takes the append lock of a DataTable for as long as `state` lives.
+template <class TRANSACTION, class CONTEXT, class TABLE, class STATE>
+void LockAppends(CONTEXT &context, TABLE &table, STATE &state) {
+#if LMD_DUCKDB_15
+	table.AppendLock(TRANSACTION::Get(context, table.db), state);
+#else
+	(void)context;
+	table.AppendLock(state);
+#endif
+}
+
+//! Begins a scan by row groups, for columns of a DataTable that are read through `columns`.
+template <class COLUMN, class CONTEXT, class TABLE, class STATE, class COLUMNS>
+void InitializeRowGroupScan(CONTEXT &context, TABLE &table, STATE &state, const COLUMNS &columns) {
+#if LMD_DUCKDB_15
+	vector<COLUMN> indexes;
+	for (const auto &column : columns) {
+		indexes.emplace_back(column.GetPrimaryIndex());
+	}
+	table.InitializeParallelScan(context, state, indexes);
+#else
+	(void)columns;
+	table.InitializeParallelScan(context, state);
+#endif
+}
+
+//! The rows [first, second) of the row group that a scan is at.
+template <class ROW_GROUP>
+std::pair<idx_t, idx_t> RowGroupRange(const ROW_GROUP &row_group) {
+#if LMD_DUCKDB_15
+	return {row_group.GetRowStart(), row_group.GetRowEnd()};
+#else
+	return {row_group.start, row_group.start + row_group.count};
+#endif
+}
+
+//! The next rows of a scan, whatever transactions see: without those that no transaction will ever need, or all.
+template <class SCAN_TYPE, class TABLE, class STATE>
+void ScanCommitted(TABLE &table, STATE &scan, DataChunk &chunk, bool omits_permanently_deleted) {
+#if LMD_DUCKDB_15
+	(void)table;
+	scan.table_state.Scan(chunk, omits_permanently_deleted ? SCAN_TYPE::TABLE_SCAN_OMIT_PERMANENTLY_DELETED
+	                                                       : SCAN_TYPE::TABLE_SCAN_ALL_ROWS);
+#else
+	table.CreateIndexScan(scan, chunk,
+	                      omits_permanently_deleted ? SCAN_TYPE::TABLE_SCAN_COMMITTED_ROWS_OMIT_PERMANENTLY_DELETED
+	                                                : SCAN_TYPE::TABLE_SCAN_COMMITTED_ROWS);
+#endif
+}
+
+template <class CONFIG, class EXTENSION>
+void RegisterOptimizerExtension(CONFIG &config, EXTENSION extension) {
+#if LMD_DUCKDB_15
+	EXTENSION::Register(config, std::move(extension));
+#else
+	config.optimizer_extensions.push_back(std::move(extension));
+#endif
+}
 
 } // namespace duckdb

@@ -20,6 +20,7 @@
 #include "duckdb/storage/table/append_state.hpp"
 #include "duckdb/storage/table/data_table_info.hpp"
 #include "duckdb/storage/table_io_manager.hpp"
+#include "duckdb/transaction/duck_transaction.hpp"
 
 #include <algorithm>
 
@@ -60,7 +61,7 @@ VectorColumnType RequireVectorColumn(const LogicalCreateIndex &op) {
 //! the list: beside a second one of the name, the log would get the marker of the first, and a rollback remove it.
 void RequireFreeName(const LogicalCreateIndex &op, DataTable &table) {
 	bool is_taken = false;
-	table.GetDataTableInfo()->GetIndexes().Scan([&](Index &index) {
+	VisitIndexes(table.GetDataTableInfo()->GetIndexes(), [&](Index &index) {
 		is_taken = index.GetIndexName() == op.info->index_name;
 		return is_taken;
 	});
@@ -108,7 +109,7 @@ PhysicalOperator &PlanCreateIndex(PlanIndexInput &input) {
 
 PhysicalCreateLmDiskann::PhysicalCreateLmDiskann(PhysicalPlan &plan, LogicalCreateIndex &op,
                                                  const lm_diskann::IndexConfiguration &configuration_p)
-    : PhysicalOperator(plan, PhysicalOperatorType::EXTENSION, op.types, op.estimated_cardinality),
+    : CompatOperator(plan, PhysicalOperatorType::EXTENSION, op.types, op.estimated_cardinality),
       table(op.table.Cast<DuckTableEntry>()), info(std::move(op.info)),
       unbound_expressions(std::move(op.unbound_expressions)), configuration(configuration_p) {
 	for (const auto column : info->column_ids) {
@@ -116,7 +117,7 @@ PhysicalCreateLmDiskann::PhysicalCreateLmDiskann(PhysicalPlan &plan, LogicalCrea
 	}
 }
 
-SourceResultType PhysicalCreateLmDiskann::GetData(ExecutionContext &, DataChunk &, OperatorSourceInput &) const {
+SourceResultType PhysicalCreateLmDiskann::Produce(ExecutionContext &, DataChunk &, OperatorSourceInput &) const {
 	return SourceResultType::FINISHED;
 }
 
@@ -220,7 +221,7 @@ void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkSt
 	entry->Cast<DuckIndexEntry>().initial_index_size = 0;
 
 	TableAppendState append_lock;
-	storage.AppendLock(append_lock);
+	LockAppends<DuckTransaction>(context, storage, append_lock);
 	state.build.CatchUp(context, *core);
 	auto live =
 	    std::make_shared<LiveIndex>(storage.db, info->index_name, configuration, std::move(core), state.build.File());

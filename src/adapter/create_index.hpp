@@ -1,6 +1,7 @@
 // CREATE INDEX ... USING LM_DISKANN: validation, plan, build, and making the index known to the table.
 #pragma once
 
+#include "adapter/compat.hpp"
 #include "adapter/row_scan.hpp"
 
 #include "index/options.hpp"
@@ -18,7 +19,7 @@ struct CreateIndexSinkState;
 PhysicalOperator &PlanCreateIndex(PlanIndexInput &input);
 
 //! Sink of (vector, row id): collects all rows, then builds with all threads in an inserted event (create_index_build).
-class PhysicalCreateLmDiskann : public PhysicalOperator {
+class PhysicalCreateLmDiskann : public CompatOperator<PhysicalOperator> {
 public:
 	PhysicalCreateLmDiskann(PhysicalPlan &plan, LogicalCreateIndex &op,
 	                        const lm_diskann::IndexConfiguration &configuration_p);
@@ -36,7 +37,7 @@ public:
 		return true;
 	}
 
-	SourceResultType GetData(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const override;
+	SourceResultType Produce(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const override;
 	unique_ptr<GlobalSinkState> GetGlobalSinkState(ClientContext &context) const override;
 	unique_ptr<LocalSinkState> GetLocalSinkState(ExecutionContext &context) const override;
 	SinkResultType Sink(ExecutionContext &context, DataChunk &chunk, OperatorSinkInput &input) const override;

@@ -1,5 +1,6 @@
 #include "adapter/garbage.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/instance_state.hpp"
 
@@ -40,7 +41,7 @@ bool CollectNames(AttachedDatabase &db, std::unordered_set<string> &names) {
 	});
 	bool is_complete = true;
 	for (const auto &table : tables) {
-		table->GetIndexes().Scan([&](Index &index) {
+		VisitIndexes(table->GetIndexes(), [&](Index &index) {
 			if (!index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME) {
 				const auto &options = index.Cast<UnboundIndex>().GetStorageInfo().options;
 				const auto file = options.find("file");

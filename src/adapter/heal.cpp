@@ -1,5 +1,6 @@
 #include "adapter/heal.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/settings.hpp"
 #include "adapter/table_build.hpp"
@@ -77,7 +78,7 @@ void Rebuild(ClientContext &context, DataTable &table, const TableIndex &index, 
 	auto core = build.Finish(context);
 
 	TableAppendState append_lock;
-	table.AppendLock(append_lock);
+	LockAppends<DuckTransaction>(context, table, append_lock);
 	build.CatchUp(context, *core);
 	build.Keep();
 	healing.FinishRebuild(std::move(core), build.File(), build.RowCountAtStart());
@@ -91,7 +92,7 @@ void CatchUp(ClientContext &context, DataTable &table, const TableIndex &index, 
 	{
 		// See TableBuild: rows counted under the lock keep their ids.
 		TableAppendState append_lock;
-		table.AppendLock(append_lock);
+		LockAppends<DuckTransaction>(context, table, append_lock);
 		settled = table.GetTotalRows();
 	}
 	RowBitmap seen_rows;
@@ -101,7 +102,7 @@ void CatchUp(ClientContext &context, DataTable &table, const TableIndex &index, 
 	});
 
 	TableAppendState append_lock;
-	table.AppendLock(append_lock);
+	LockAppends<DuckTransaction>(context, table, append_lock);
 	OfferLateRows(context, table, column, begin, settled, seen_rows, *core);
 	healing.FinishCatchUp();
 }

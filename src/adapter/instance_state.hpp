@@ -2,6 +2,7 @@
 // hangs on a transaction.
 #pragma once
 
+#include "adapter/compat.hpp"
 #include "adapter/index_files.hpp"
 #include "adapter/maintenance_thread.hpp"
 
@@ -58,7 +59,7 @@ private:
 };
 
 //! One per DatabaseInstance, in its object cache. Thread-safe.
-class InstanceState : public ObjectCacheEntry {
+class InstanceState : public CompatCacheEntry<ObjectCacheEntry> {
 public:
 	explicit InstanceState(DatabaseInstance &instance_p);
 

@@ -25,7 +25,7 @@ LmDiskannIndex::LmDiskannIndex(const string &name, IndexConstraintType constrain
                                const vector<column_t> &column_ids, TableIOManager &table_io_manager,
                                const vector<unique_ptr<Expression>> &unbound_expressions, AttachedDatabase &db,
                                std::shared_ptr<LiveIndex> live_p)
-    : BoundIndex(name, LM_DISKANN_TYPE_NAME, constraint_type, column_ids, table_io_manager, unbound_expressions, db),
+    : CompatIndex(name, LM_DISKANN_TYPE_NAME, constraint_type, column_ids, table_io_manager, unbound_expressions, db),
       live(std::move(live_p)) {
 	VectorColumnType type;
 	if (logical_types.size() == 1 && ReadVectorColumnType(logical_types[0], type)) {
@@ -68,7 +68,7 @@ ErrorData LmDiskannIndex::Append(IndexLock &, DataChunk &chunk, Vector &row_ids)
 	return ErrorData();
 }
 
-void LmDiskannIndex::Delete(IndexLock &, DataChunk &entries, Vector &row_ids) noexcept {
+void LmDiskannIndex::OnDelete(IndexLock &, DataChunk &entries, Vector &row_ids) noexcept {
 	static_assert(sizeof(lm_diskann::RowId) == sizeof(row_t), "a RowId is a row_t with a type");
 	try {
 		// Only the first entries.size() ids are meant (lifecycle 4.2).
@@ -85,7 +85,7 @@ void LmDiskannIndex::Delete(IndexLock &, DataChunk &entries, Vector &row_ids) no
 	}
 }
 
-void LmDiskannIndex::CommitDrop(IndexLock &) {
+void LmDiskannIndex::OnDrop() {
 	// The drop is not durable yet: the file goes when the transaction's commit is (lifecycle trap 11).
 	for (auto &file : live->Files()) {
 		InstanceState::Get(db.GetDatabase())->AddDrop(std::move(file));
@@ -122,7 +122,7 @@ bool LmDiskannIndex::MergeIndexes(IndexLock &, BoundIndex &) {
 	throw InternalException("LM_DISKANN: MergeIndexes is for constraint indexes");
 }
 
-string LmDiskannIndex::VerifyAndToString(IndexLock &, const bool) {
+string LmDiskannIndex::Describe() const {
 	return string(LM_DISKANN_TYPE_NAME) + " " + name + " (" + IndexStateName(live->State()) + ")";
 }
 
@@ -147,7 +147,7 @@ IndexedColumn TableIndex::Column(const DataTable &table) const {
 vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table) {
 	auto &info = *table.GetDataTableInfo();
 	bool is_unbound = false;
-	info.GetIndexes().Scan([&](Index &index) {
+	VisitIndexes(info.GetIndexes(), [&](Index &index) {
 		is_unbound = !index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME;
 		return is_unbound;
 	});
@@ -155,7 +155,7 @@ vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table) {
 		info.BindIndexes(context, LM_DISKANN_TYPE_NAME);
 	}
 	vector<TableIndex> result;
-	info.GetIndexes().Scan([&](Index &index) {
+	VisitIndexes(info.GetIndexes(), [&](Index &index) {
 		if (index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME) {
 			auto &own = index.Cast<LmDiskannIndex>();
 			result.push_back({own.Live(), own.StorageColumn()});

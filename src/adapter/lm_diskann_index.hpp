@@ -4,6 +4,7 @@
 // in RAM only, Delete and SerializeToDisk never throw, CommitDrop only marks, and the destructor removes no file.
 #pragma once
 
+#include "adapter/compat.hpp"
 #include "adapter/live_index.hpp"
 #include "adapter/row_scan.hpp"
 
@@ -14,7 +15,7 @@ namespace duckdb {
 
 class DataTable;
 
-class LmDiskannIndex final : public BoundIndex {
+class LmDiskannIndex final : public CompatIndex<BoundIndex> {
 public:
 	LmDiskannIndex(const string &name, IndexConstraintType constraint_type, const vector<column_t> &column_ids,
 	               TableIOManager &table_io_manager, const vector<unique_ptr<Expression>> &unbound_expressions,
@@ -32,19 +33,17 @@ public:
 	}
 
 	using BoundIndex::Append;
-	using BoundIndex::CommitDrop;
-	using BoundIndex::Delete;
 	using BoundIndex::GetInMemorySize;
 	using BoundIndex::Insert;
 	using BoundIndex::MergeIndexes;
 	using BoundIndex::Vacuum;
 	using BoundIndex::VerifyAllocations;
-	using BoundIndex::VerifyAndToString;
 	using BoundIndex::VerifyBuffers;
 
 	ErrorData Append(IndexLock &lock, DataChunk &chunk, Vector &row_ids) override;
-	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override;
-	void CommitDrop(IndexLock &lock) override;
+	void OnDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override;
+	void OnDrop() override;
+	string Describe() const override;
 	IndexStorageInfo SerializeToDisk(QueryContext context, const case_insensitive_map_t<Value> &options) override;
 	IndexStorageInfo SerializeToWAL(const case_insensitive_map_t<Value> &options) override;
 	idx_t GetInMemorySize(IndexLock &lock) override;
@@ -53,7 +52,6 @@ public:
 	void Vacuum(IndexLock &lock) override;
 	ErrorData Insert(IndexLock &lock, DataChunk &chunk, Vector &row_ids) override;
 	bool MergeIndexes(IndexLock &lock, BoundIndex &other_index) override;
-	string VerifyAndToString(IndexLock &lock, const bool only_verify) override;
 	void VerifyAllocations(IndexLock &lock) override;
 	void VerifyBuffers(IndexLock &lock) override;
 	string GetConstraintViolationMessage(VerifyExistenceType verify_type, idx_t failed_index,

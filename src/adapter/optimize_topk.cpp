@@ -1,5 +1,6 @@
 #include "adapter/optimize_topk.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/garbage.hpp"
 #include "adapter/plan_match.hpp"
 #include "adapter/scan_path.hpp"
@@ -200,7 +201,7 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 void RegisterTopKRule(DatabaseInstance &instance) {
 	OptimizerExtension rule;
 	rule.pre_optimize_function = PreOptimize;
-	DBConfig::GetConfig(instance).optimizer_extensions.push_back(std::move(rule));
+	RegisterOptimizerExtension(DBConfig::GetConfig(instance), std::move(rule));
 }
 
 } // namespace duckdb

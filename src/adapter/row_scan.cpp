@@ -1,5 +1,7 @@
 #include "adapter/row_scan.hpp"
 
+#include "adapter/compat.hpp"
+
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
 #include "duckdb/storage/table/row_group.hpp"
@@ -65,12 +67,12 @@ void ScanChunks(ClientContext &context, DataTable &table, const vector<StorageIn
 	chunk.Initialize(Allocator::Get(context), types);
 	// Of DuckDB's scans only the parallel one, which goes by row groups, can leave some out.
 	ParallelTableScanState row_groups;
-	table.InitializeParallelScan(context, row_groups);
+	InitializeRowGroupScan<ColumnIndex>(context, table, row_groups, columns);
 	TableScanState scan;
 	scan.Initialize(columns, context);
 	while (table.NextParallelScan(context, row_groups, scan)) {
 		const auto &row_group = scan.table_state.row_group;
-		if (!row_group || row_group->start >= end || row_group->start + row_group->count <= begin) {
+		if (!row_group || RowGroupRange(*row_group).first >= end || RowGroupRange(*row_group).second <= begin) {
 			continue;
 		}
 		while (true) {
@@ -81,10 +83,7 @@ void ScanChunks(ClientContext &context, DataTable &table, const vector<StorageIn
 			if (kind == RowScanKind::VISIBLE) {
 				scan.table_state.Scan(transaction, chunk);
 			} else {
-				table.CreateIndexScan(scan, chunk,
-				                      kind == RowScanKind::COMMITTED
-				                          ? TableScanType::TABLE_SCAN_COMMITTED_ROWS_OMIT_PERMANENTLY_DELETED
-				                          : TableScanType::TABLE_SCAN_COMMITTED_ROWS);
+				ScanCommitted<TableScanType>(table, scan, chunk, kind == RowScanKind::COMMITTED);
 			}
 			if (chunk.size() == 0) {
 				break;

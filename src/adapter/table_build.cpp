@@ -1,6 +1,7 @@
 #include "adapter/table_build.hpp"
 
 #include "adapter/accounted_memory_file.hpp"
+#include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/settings.hpp"
 
@@ -11,6 +12,7 @@
 #include "duckdb/main/database.hpp"
 #include "duckdb/storage/data_table.hpp"
 #include "duckdb/storage/table/append_state.hpp"
+#include "duckdb/transaction/duck_transaction.hpp"
 
 namespace duckdb {
 
@@ -48,7 +50,7 @@ TableBuild::TableBuild(ClientContext &context, DataTable &table_p, string index_
 	// Under the lock no append is under way, so what lies below this row count can no longer be taken back and its ids
 	// given to other rows.
 	TableAppendState append_lock;
-	table.AppendLock(append_lock);
+	LockAppends<DuckTransaction>(context, table, append_lock);
 	row_count_at_start = table.GetTotalRows();
 }
 

@@ -1,11 +1,13 @@
 #include "adapter/verify.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
 #include "duckdb/storage/table/append_state.hpp"
+#include "duckdb/transaction/duck_transaction.hpp"
 
 #include <algorithm>
 
@@ -82,7 +84,7 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 	int64_t row_count = 0;
 	{
 		TableAppendState append_lock;
-		storage.AppendLock(append_lock);
+		LockAppends<DuckTransaction>(context, storage, append_lock);
 		row_count = int64_t(storage.GetTotalRows());
 	}
 	const auto beyond = std::lower_bound(indexed.begin(), indexed.end(), row_count);

@@ -39,6 +39,7 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 		}
 		while (!is_stopped() && core->Compact(is_stopped)) {
 		}
+		core->Calibrate(is_stopped);
 	});
 	if (is_stopped()) {
 		throw InterruptException();

@@ -34,6 +34,7 @@ unique_ptr<FunctionData> IndexScanBindData::Copy() const {
 	copy->has_tie_keys = has_tie_keys;
 	copy->is_descending = is_descending;
 	copy->search_list_size = search_list_size;
+	copy->target_recall = target_recall;
 	copy->beam_width = beam_width;
 	copy->filter = filter.Copy();
 	copy->filter_strategy = filter_strategy;
@@ -423,6 +424,9 @@ InsertionOrderPreservingMap<string> ToString(TableFunctionToStringInput &input) 
 	result["Metric"] = lm_diskann::MetricName(bind_data.index->Configuration()->metric);
 	result["k"] = bind_data.row_count > 0 ? std::to_string(bind_data.row_count) : bind_data.limit->ToString();
 	result["L"] = std::to_string(MaxValue<idx_t>(bind_data.search_list_size, bind_data.row_count));
+	if (bind_data.target_recall) {
+		result["Target Recall"] = Value(*bind_data.target_recall).ToString();
+	}
 	if (bind_data.HasFilter()) {
 		result["Filter Strategy"] = FilterStrategyName(PlannedStrategy(bind_data));
 		if (bind_data.selectivity) {

@@ -35,6 +35,8 @@ struct IndexScanBindData : public TableScanBindData {
 	//! The key is a similarity, in descending order: rows without a distance come first.
 	bool is_descending = false;
 	uint32_t search_list_size = 0;
+	//! What search_list_size was chosen for; unset: a number that the user gave.
+	std::optional<double> target_recall;
 	uint32_t beam_width = 0;
 
 	RowConditions filter;

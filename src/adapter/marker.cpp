@@ -33,6 +33,11 @@ public:
 			return T();
 		}
 	}
+	//! A key that markers may lack.
+	template <class T>
+	T GetOr(const char *key, T absent) {
+		return options.find(key) == options.end() ? absent : Get<T>(key);
+	}
 	//! For enums: values above `last` do not exist.
 	template <class ENUM>
 	ENUM GetEnum(const char *key, ENUM last) {
@@ -66,6 +71,9 @@ void WriteConfiguration(const lm_diskann::IndexConfiguration &configuration, cas
 	options["l_search"] = Value::UINTEGER(configuration.l_search);
 	options["alpha"] = Value::DOUBLE(configuration.alpha);
 	options["page_size"] = Value::UINTEGER(configuration.page_size);
+	if (configuration.target_recall > 0) {
+		options["target_recall"] = Value::UINTEGER(configuration.target_recall);
+	}
 	options["seed"] = Value::BIGINT(configuration.seed);
 }
 
@@ -81,6 +89,7 @@ lm_diskann::IndexConfiguration ReadConfiguration(MarkerReader &reader) {
 	configuration.l_search = reader.Get<uint32_t>("l_search");
 	configuration.alpha = reader.Get<double>("alpha");
 	configuration.page_size = reader.Get<uint32_t>("page_size");
+	configuration.target_recall = reader.GetOr<uint32_t>("target_recall", 0);
 	configuration.seed = reader.Get<int64_t>("seed");
 	return configuration;
 }

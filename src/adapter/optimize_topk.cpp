@@ -4,6 +4,7 @@
 #include "adapter/garbage.hpp"
 #include "adapter/plan_match.hpp"
 #include "adapter/scan_path.hpp"
+#include "adapter/search_effort.hpp"
 #include "adapter/settings.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
@@ -24,6 +25,9 @@
 namespace duckdb {
 
 namespace {
+
+//! What a target recall is met for when LIMIT is known only later.
+constexpr idx_t ROW_COUNT_GUESS = 100;
 
 //! How many rows an operator wants, and of what it wants the first.
 struct TopK {
@@ -140,8 +144,9 @@ unique_ptr<IndexScanBindData> MakeBindData(ClientContext &context, const ScanPat
 	bind_data->offset = std::move(top.offset);
 	bind_data->has_tie_keys = top.has_tie_keys;
 	bind_data->is_descending = top.is_descending;
-	const auto session_size = SessionSearchListSize(context);
-	bind_data->search_list_size = session_size ? *session_size : index->Configuration()->l_search;
+	const auto effort = ChooseSearchEffort(context, *index, top.row_count > 0 ? top.row_count : ROW_COUNT_GUESS);
+	bind_data->search_list_size = effort.list_size;
+	bind_data->target_recall = effort.target_recall;
 	bind_data->beam_width = BeamWidth(context);
 	bind_data->filter_strategy = FilterStrategyOf(context);
 	bind_data->index = std::move(index);

@@ -17,6 +17,7 @@ namespace {
 constexpr const char *CACHE_SIZE = "lm_diskann_cache_size";
 constexpr const char *BUILD_MEMORY = "lm_diskann_build_memory";
 constexpr const char *SEARCH_LIST_SIZE = "lm_diskann_l_search";
+constexpr const char *TARGET_RECALL = "lm_diskann_target_recall";
 constexpr const char *BEAM_WIDTH = "lm_diskann_beam_width";
 constexpr const char *ENABLE_INDEX_SCAN = "lm_diskann_enable_index_scan";
 constexpr const char *AUTO_REBUILD = "lm_diskann_auto_rebuild";
@@ -70,6 +71,18 @@ void SetSearchListSize(ClientContext &, SetScope, Value &value) {
 	}
 }
 
+void SetTargetRecall(ClientContext &, SetScope, Value &value) {
+	if (value.IsNull()) {
+		return;
+	}
+	const auto share = value.GetValue<double>();
+	if (!(share >= lm_diskann::TARGET_RECALL_MIN && share <= lm_diskann::TARGET_RECALL_MAX)) {
+		throw InvalidInputException("setting \"%s\" must be between %s and %s, found %s", TARGET_RECALL,
+		                            Value(lm_diskann::TARGET_RECALL_MIN).ToString(),
+		                            Value(lm_diskann::TARGET_RECALL_MAX).ToString(), value.ToString());
+	}
+}
+
 void SetBeamWidth(ClientContext &, SetScope, Value &value) {
 	if (value.IsNull() || value.GetValue<int64_t>() < 1 || value.GetValue<int64_t>() > BEAM_WIDTH_MAX) {
 		throw InvalidInputException("setting \"%s\" must be between 1 and %d, found %s", BEAM_WIDTH, BEAM_WIDTH_MAX,
@@ -87,6 +100,13 @@ Value Read(ClientContext &context, const char *setting) {
 	return value;
 }
 
+//! DuckDB does not know a setting whose default is NULL until it has a value; current_setting() shall say NULL.
+void AddUnsetOption(DBConfig &config, const char *name, const char *description, const LogicalType &type,
+                    set_option_callback_t set) {
+	config.AddExtensionOption(name, description, type, Value(type), set);
+	config.options.set_variables.emplace(name, Value(type));
+}
+
 bool ReadSwitch(ClientContext &context, const char *setting) {
 	const auto value = Read(context, setting);
 	return value.IsNull() || value.GetValue<bool>();
@@ -101,10 +121,11 @@ void RegisterSettings(DatabaseInstance &instance) {
 	                          LogicalType::VARCHAR, Value(cache_default), SetCacheSize, SetScope::GLOBAL);
 	config.AddExtensionOption(BUILD_MEMORY, "Hard budget of one CREATE INDEX ... USING LM_DISKANN, like '4GB' or '50%'",
 	                          LogicalType::VARCHAR, Value(BUILD_MEMORY_DEFAULT), SetBuildMemory);
-	config.AddExtensionOption(SEARCH_LIST_SIZE, "Overrides L_search of LM_DISKANN indexes for the session (1 to 10000)",
-	                          LogicalType::BIGINT, Value(LogicalType::BIGINT), SetSearchListSize);
-	// DuckDB does not know a setting whose default is NULL until it has a value; current_setting() shall say NULL.
-	config.options.set_variables.emplace(SEARCH_LIST_SIZE, Value(LogicalType::BIGINT));
+	AddUnsetOption(config, SEARCH_LIST_SIZE, "Overrides L_search of LM_DISKANN indexes for the session (1 to 10000)",
+	               LogicalType::BIGINT, SetSearchListSize);
+	AddUnsetOption(config, TARGET_RECALL,
+	               "Recall that LM_DISKANN searches shall reach (0.5 to 0.999): chooses L from what was measured",
+	               LogicalType::DOUBLE, SetTargetRecall);
 	config.AddExtensionOption(BEAM_WIDTH, "Blocks an LM_DISKANN search reads at once per hop (1 to 64)",
 	                          LogicalType::BIGINT, Value::BIGINT(BEAM_WIDTH_DEFAULT), SetBeamWidth);
 	config.AddExtensionOption(FILTER_STRATEGY,
@@ -131,6 +152,11 @@ std::optional<uint32_t> SessionSearchListSize(ClientContext &context) {
 		return std::nullopt;
 	}
 	return uint32_t(value.GetValue<int64_t>());
+}
+
+std::optional<double> SessionTargetRecall(ClientContext &context) {
+	const auto value = Read(context, TARGET_RECALL);
+	return value.IsNull() ? std::nullopt : std::optional<double>(value.GetValue<double>());
 }
 
 uint32_t BeamWidth(ClientContext &context) {

@@ -18,6 +18,8 @@ void RegisterSettings(DatabaseInstance &instance);
 uint64_t BuildMemoryBudget(ClientContext &context);
 //! The session's search list size; unset: that of the index.
 std::optional<uint32_t> SessionSearchListSize(ClientContext &context);
+//! The session's target recall; unset: that of the index, if it has one.
+std::optional<double> SessionTargetRecall(ClientContext &context);
 //! Blocks read at once per hop.
 uint32_t BeamWidth(ClientContext &context);
 //! How a filter is evaluated; AUTO: as it costs least.

@@ -98,6 +98,9 @@ std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context)
 	const auto unindexable_count = builder->UnindexableCount();
 	auto core = WithDuckDBErrors(index_name, [&] {
 		auto built = builder->Finish(InstanceState::Get(table.db.GetDatabase())->Cache());
+		if (!built->Calibrate([&] { return context.interrupted.load(); })) {
+			throw InterruptException();
+		}
 		if (file) {
 			// The bulk of the bytes is made durable before any lock is taken; a later publish adds what came since.
 			built->Publish();

@@ -2,10 +2,12 @@
 
 #include "lm_diskann_extension.hpp"
 
+#include "adapter/advise.hpp"
 #include "adapter/compat.hpp"
 #include "adapter/create_index.hpp"
 #include "adapter/functions.hpp"
 #include "adapter/garbage.hpp"
+#include "adapter/inspect.hpp"
 #include "adapter/instance_state.hpp"
 #include "adapter/lm_diskann_index.hpp"
 #include "adapter/optimize_topk.hpp"
@@ -34,6 +36,8 @@ void LoadInternal(ExtensionLoader &loader) {
 	RegisterIndexType(instance);
 	RegisterSettings(instance);
 	RegisterFunctions(loader);
+	RegisterAdvise(loader);
+	RegisterInspection(loader);
 	RegisterTransactionHooks(instance);
 	RegisterTopKRule(instance);
 	CollectGarbage(instance);

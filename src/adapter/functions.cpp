@@ -4,56 +4,21 @@
 #include "adapter/compact.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/heal.hpp"
+#include "adapter/row_function.hpp"
 #include "adapter/verify.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/function/pragma_function.hpp"
-#include "duckdb/function/table_function.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
 
 namespace duckdb {
 
 namespace {
 
-Value Count(uint64_t count) {
-	return Value::BIGINT(NumericCast<int64_t>(count));
-}
-
-//! A column of a table function over indexes.
-struct InfoColumn {
-	const char *name;
-	LogicalType type;
-};
-
-//! Rows computed at init, emitted in chunks.
-struct RowsState : public GlobalTableFunctionState {
-	vector<vector<Value>> rows;
-	idx_t position = 0;
-};
-
-void EmitRows(ClientContext &, TableFunctionInput &input, DataChunk &output) {
-	auto &state = input.global_state->Cast<RowsState>();
-	idx_t count = 0;
-	for (; count < STANDARD_VECTOR_SIZE && state.position < state.rows.size(); count++, state.position++) {
-		const auto &row = state.rows[state.position];
-		for (idx_t column = 0; column < row.size(); column++) {
-			output.SetValue(column, count, row[column]);
-		}
-	}
-	output.SetCardinality(count);
-}
-
-void SetColumns(const vector<InfoColumn> &columns, vector<LogicalType> &types, vector<string> &names) {
-	for (const auto &column : columns) {
-		names.emplace_back(column.name);
-		types.push_back(column.type);
-	}
-}
-
 //===--------------------------------------------------------------------===//
 // lm_diskann_index_info()
 //===--------------------------------------------------------------------===//
-vector<InfoColumn> IndexInfoColumns() {
+vector<RowColumn> IndexInfoColumns() {
 	return {{"database_name", LogicalType::VARCHAR},
 	        {"schema_name", LogicalType::VARCHAR},
 	        {"table_name", LogicalType::VARCHAR},
@@ -112,23 +77,23 @@ vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	        Value(entry.index_name),
 	        configured(Value(lm_diskann::MetricName(config.metric))),
 	        configured(Value(lm_diskann::ElementTypeName(config.element_type))),
-	        configured(Count(config.dims)),
+	        configured(CountValue(config.dims)),
 	        Value(IndexStateName(live.State())),
 	        reason.empty() ? Value() : Value(reason),
-	        opened(Count(counts.row_count)),
-	        opened(Count(counts.unindexed_count)),
-	        opened(Count(counts.delta_count)),
-	        opened(Count(counts.tombstone_count)),
-	        configured(Count(config.max_degree)),
-	        configured(Count(config.l_build)),
-	        configured(Count(config.l_search)),
+	        opened(CountValue(counts.row_count)),
+	        opened(CountValue(counts.unindexed_count)),
+	        opened(CountValue(counts.delta_count)),
+	        opened(CountValue(counts.tombstone_count)),
+	        configured(CountValue(config.max_degree)),
+	        configured(CountValue(config.l_build)),
+	        configured(CountValue(config.l_search)),
 	        configured(Value::DOUBLE(config.alpha)),
 	        configured(Value(lm_diskann::CodeFamilyName(config.codes))),
-	        configured(Count(config.page_size)),
+	        configured(CountValue(config.page_size)),
 	        file ? Value(file->Path()) : Value(),
-	        opened(Count(counts.file_size_bytes)),
-	        opened(Count(counts.cache_bytes)),
-	        opened(Count(counts.generation.value)),
+	        opened(CountValue(counts.file_size_bytes)),
+	        opened(CountValue(counts.cache_bytes)),
+	        opened(CountValue(counts.generation.value)),
 	        opened(Value::DOUBLE(counts.build_seconds))};
 }
 
@@ -145,7 +110,7 @@ unique_ptr<GlobalTableFunctionState> InitIndexInfo(ClientContext &context, Table
 //===--------------------------------------------------------------------===//
 unique_ptr<FunctionData> BindStats(ClientContext &, TableFunctionBindInput &, vector<LogicalType> &types,
                                    vector<string> &names) {
-	vector<InfoColumn> columns;
+	vector<RowColumn> columns;
 	for (const auto name : {"database_name", "schema_name", "table_name", "index_name"}) {
 		columns.push_back({name, LogicalType::VARCHAR});
 	}
@@ -167,7 +132,7 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 			for (const auto counter : {&counters.queries, &counters.blocks_read, &counters.cache_hits, &counters.hops,
 			                           &counters.distances_exact, &counters.distances_estimated, &counters.inserts,
 			                           &counters.deletes, &counters.merges, &counters.fallbacks}) {
-				row.push_back(Count(counter->load()));
+				row.push_back(CountValue(counter->load()));
 			}
 		} else {
 			row.resize(row.size() + 10, Value(LogicalType::BIGINT));
@@ -180,24 +145,15 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 //===--------------------------------------------------------------------===//
 // lm_diskann_verify('idx')
 //===--------------------------------------------------------------------===//
-struct VerifyBindData : public TableFunctionData {
-	string index_name;
-};
-
 unique_ptr<FunctionData> BindVerify(ClientContext &, TableFunctionBindInput &input, vector<LogicalType> &types,
                                     vector<string> &names) {
-	if (input.inputs[0].IsNull()) {
-		throw InvalidInputException("lm_diskann_verify needs the name of an index, found NULL");
-	}
-	auto bind_data = make_uniq<VerifyBindData>();
-	bind_data->index_name = StringValue::Get(input.inputs[0]);
 	SetColumns({{"index_name", LogicalType::VARCHAR}, {"violation", LogicalType::VARCHAR}}, types, names);
-	return std::move(bind_data);
+	return BindIndexName(input, "lm_diskann_verify");
 }
 
 unique_ptr<GlobalTableFunctionState> InitVerify(ClientContext &context, TableFunctionInitInput &input) {
 	auto state = make_uniq<RowsState>();
-	for (auto &entry : FindIndexes(context, input.bind_data->Cast<VerifyBindData>().index_name)) {
+	for (auto &entry : FindIndexes(context, input.bind_data->Cast<NamedIndexBindData>().index_name)) {
 		if (!entry.index.live) {
 			state->rows.push_back({Value(entry.index_name), Value(DESTROYED_INDEX_REASON)});
 			continue;

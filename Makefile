@@ -3,9 +3,10 @@ JOBS ?= $(shell nproc)
 BUILD := build/release
 SECONDS ?= 60
 KILLS ?= 200
+PORT ?= 8787
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test dist soak fuzz demo sanitize tidy format check-format clean help
+.PHONY: all build setup test dist inspect soak fuzz demo sanitize tidy format check-format clean help
 
 all: build
 
@@ -13,6 +14,7 @@ help:
 	@echo 'make              set up and build build/release/lm_diskann.duckdb_extension and lm_diskann_shell'
 	@echo 'make test         all tests'
 	@echo 'make dist         the release archive, in build/release/dist'
+	@echo 'make inspect      DB=file.duckdb: a page to look at its indexes, on 127.0.0.1, PORT=8787'
 	@echo 'make soak         random faults and losses of power for SECONDS=60, then KILLS=200 process kills'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
@@ -36,6 +38,9 @@ test: build
 
 dist: build
 	@cmake --build $(BUILD) --target dist
+
+inspect: build
+	@node inspect/server.mjs --db '$(DB)' --port '$(PORT)'
 
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)

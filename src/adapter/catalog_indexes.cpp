@@ -41,9 +41,19 @@ vector<CatalogIndex> ListIndexes(ClientContext &context) {
 }
 
 vector<CatalogIndex> FindIndexes(ClientContext &context, const string &name) {
-	const auto wanted = QualifiedName::Parse(name);
+	const auto entries = ListIndexes(context);
 	vector<CatalogIndex> found;
-	for (auto &entry : ListIndexes(context)) {
+	// As it is first: DuckDB's parser of qualified names knows no quotation mark inside a name.
+	for (const auto &entry : entries) {
+		if (StringUtil::CIEquals(entry.index_name, name)) {
+			found.push_back(entry);
+		}
+	}
+	if (!found.empty()) {
+		return found;
+	}
+	const auto wanted = QualifiedName::Parse(name);
+	for (const auto &entry : entries) {
 		if (StringUtil::CIEquals(entry.index_name, wanted.name) &&
 		    (wanted.schema.empty() || StringUtil::CIEquals(entry.schema_name, wanted.schema)) &&
 		    (wanted.catalog.empty() || StringUtil::CIEquals(entry.database_name, wanted.catalog))) {

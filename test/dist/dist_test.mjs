@@ -127,7 +127,7 @@ check('a host that hides its DuckDB works', () => {
 	const hidden = path.join(workFolder, 'libduckdx.so');
 	const library = fs.readFileSync(path.join(release, 'libduckdb.so'), 'latin1');
 	fs.writeFileSync(hidden, library.replaceAll('libduckdb.so', 'libduckdx.so'), 'latin1');
-	assert.equal(output(hiddenHost, hidden, `LOAD '${extension}'`, TABLE, INDEX, QUERY, SEARCHES), '7\n1\n');
+	assert.equal(output(hiddenHost, hidden, `LOAD '${extension}'`, TABLE, INDEX, QUERY, SEARCHES), '3000\n7\n1\n');
 	const wrong = run(hiddenHost, hidden, `LOAD '${extension}'`, TABLE, `${INDEX} WITH (R = 1)`);
 	assert.match(wrong.stderr, /Binder Error: LM_DISKANN index "t_idx": option "R" must be a whole number between 4/);
 	assert.equal(wrong.status, 1);

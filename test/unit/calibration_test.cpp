@@ -6,6 +6,7 @@
 #include "index/index_state.hpp"
 #include "storage/memory_file.hpp"
 #include "unit/test_vectors.hpp"
+#include "vector/distance.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-// The figures of docs/TUNING.md, measured: recall and blocks by L and by k, blocks read by cache size, recall and blocks
-// while rows are deleted and inserted. Prints tables and draws docs/tuning.svg.
+// The figures of docs/TUNING.md, measured: recall and blocks by L and by target, blocks read by cache size, recall and
+// blocks after deletes. Prints tables and draws docs/tuning.svg.
 //
 //   node demo/tuning.mjs [--rows 20000]        words of /usr/share/dict/words, as n-grams of 256 dimensions
 import fs from 'node:fs';
@@ -81,8 +81,8 @@ const queries = Array.from({ length: QUERY_COUNT }, (_, i) =>
 await load(words);
 await run("CREATE INDEX words_idx ON words USING LM_DISKANN (vec) WITH (metric = 'cosine')");
 const [info] = await rows('FROM lm_diskann_index_info()');
-console.log(`${words.length} words x ${WORD_DIMENSIONS}, block ${info.block_size_bytes}, R ${info.R}, codes ${info.codes}, `
-	+ `file ${(Number(info.file_size_bytes) / 2 ** 20).toFixed(1)} MiB`);
+console.log(`${words.length} words x ${WORD_DIMENSIONS}, block ${info.block_size_bytes}, R ${info.R}, `
+	+ `codes ${info.codes}, file ${(Number(info.file_size_bytes) / 2 ** 20).toFixed(1)} MiB`);
 
 const wanted = await exact(queries);
 console.log(`exact scan: ${wanted.milliseconds.toFixed(1)} ms per query`);
@@ -109,7 +109,8 @@ table(['target recall', 'k', 'recall reached', 'blocks visited'], targets);
 
 const caches = [];
 for (const share of [0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.1]) {
-	await run(`SET lm_diskann_cache_size = '${Math.max(1, Math.round(share * Number(info.file_size_bytes) / 1024))}KiB'`);
+	const kibibytes = Math.round(share * Number(info.file_size_bytes) / 1024);
+	await run(`SET lm_diskann_cache_size = '${kibibytes}KiB'`);
 	await ask(queries);
 	const result = await ask(queries);
 	caches.push({ share, read: result.read, visited: result.visited });
@@ -136,9 +137,9 @@ await measureChurn('rebuilt');
 table(['index', 'recall@10', 'blocks visited', 'file, MiB'], churn);
 
 fs.writeFileSync(path.join(ROOT, 'docs/tuning.svg'), drawPlots([
-	{ title: 'Recall by L', x: 'L', y: 'recall@10', isLogarithmic: true, points: curve.map((p) => [p.L, p.recall]) },
-	{ title: 'Blocks visited by L', x: 'L', y: 'blocks', isLogarithmic: true, points: curve.map((p) => [p.L, p.visited]) },
-	{ title: 'Blocks read by cache size', x: 'cache, share of the file', y: 'share of those visited', isLogarithmic: true,
+	{ title: 'Recall by L', x: 'L', y: 'recall@10', points: curve.map((p) => [p.L, p.recall]) },
+	{ title: 'Blocks visited by L', x: 'L', y: 'blocks', points: curve.map((p) => [p.L, p.visited]) },
+	{ title: 'Blocks read by cache size', x: 'cache, share of the file', y: 'share of those visited',
 		points: caches.map((p) => [p.share, p.read / p.visited]) },
 ]));
 connection.closeSync();

@@ -3,9 +3,8 @@
 
 -- 1,500 embeddings; every 50th row is a copy of its predecessor with a little noise.
 CREATE TABLE articles AS
-SELECT i AS id,
-       list_transform(range(24), j -> sin((i - (i % 50 = 0)::INT) * (j + 1) * 0.731) + ((i % 50 = 0)::INT * 0.002 * (j % 3)))::FLOAT[24] AS embedding
-FROM range(1, 1501) t(i);
+SELECT id, list_transform(range(24), j -> (hash(original * 100 + j) % 2000) / 1000.0 - 1 + (id - original) * 0.001 * (j % 3))::FLOAT[24] AS embedding
+FROM (SELECT i AS id, i - (i % 50 = 0)::INT AS original FROM range(1, 1501) t(i));
 
 CREATE INDEX articles_idx ON articles USING LM_DISKANN (embedding) WITH (metric = 'cosine');
 

@@ -95,7 +95,7 @@ function draw(id, series, data, axes, scales = { x: { time: false } }) {
 		data, target);
 }
 
-const axis = (label, more = {}) => ({ label, labelSize: 18, size: 44, font: '11px system-ui', labelFont: '12px system-ui', ...more });
+const axis = (label, more = {}) => ({ label, labelSize: 20, size: 56, font: '11px system-ui', labelFont: '12px system-ui', ...more });
 
 function showRecall(points) {
 	draw('recall', [{ label: 'L' }, { label: 'recall@10', stroke: '#1f6feb', width: 2, points: { size: 6 } },
@@ -109,7 +109,8 @@ function showHistogram(id, label, bars) {
 	const count = bars.reduce((sum, bar) => sum + bar.nodes, 0) || 1;
 	const mean = bars.reduce((sum, bar) => sum + bar.value * bar.nodes, 0) / count;
 	draw(id, [{ label }, { label: 'nodes', stroke: '#1f6feb', fill: '#1f6feb55', paths: uPlot.paths.bars({ size: [0.9, 40] }), points: { show: false } }],
-		[bars.map((bar) => bar.value), bars.map((bar) => bar.nodes)], [axis(label, { size: 30 }), axis('nodes', { size: 60 })]);
+		[bars.map((bar) => bar.value), bars.map((bar) => bar.nodes)], [axis(label, { size: 30 }), axis('nodes', { size: 60 })],
+		{ x: { time: false }, y: { range: (plot, min, max) => [0, max * 1.1] } });
 	const [least, most] = [bars[0]?.value ?? 0, bars[bars.length - 1]?.value ?? 0];
 	element(`${id}-note`).textContent = `${formatCount(count)} nodes: from ${least} to ${most}, ${mean.toFixed(1)} on average`;
 }
@@ -120,11 +121,12 @@ async function showLive() {
 	}
 	const stats = await get('/api/stats', { index: chosen });
 	live = [...live, { time: Date.now() / 1000, ...stats }].slice(-LIVE_POINTS);
-	const rate = (name) => live.map((now, i) => (i === 0 ? 0 : Math.max(0, now[name] - live[i - 1][name])));
+	const rate = (name) => live.map((now, i) => (i === 0 ? 0
+		: Math.max(0, now[name] - live[i - 1][name]) / Math.max(0.5, now.time - live[i - 1].time)));
 	draw('live', [{}, { label: 'read', stroke: '#d9480f', width: 2, points: { show: false } },
 		{ label: 'from the cache', stroke: '#1f6feb', width: 2, points: { show: false } }],
 	[live.map((now) => now.time), rate('blocks_read'), rate('cache_hits')],
-	[axis('', { size: 26, labelSize: 0 }), axis('blocks a second')], { x: { time: true }, y: { range: (u, min, max) => [0, Math.max(10, max)] } });
+	[axis('', { size: 26, labelSize: 0 }), axis('blocks a second')], { x: { time: true }, y: { range: (plot, min, max) => [0, Math.max(10, max)] } });
 	element('live-note').textContent = `${formatCount(stats.queries)} searches, ${formatCount(stats.blocks_read)} blocks read, `
 		+ `${formatCount(stats.cache_hits)} from the cache (${formatBytes(stats.cache_bytes ?? 0)}), ${formatCount(stats.fallbacks)} fallbacks, by this page`;
 }
@@ -164,7 +166,7 @@ function showPath(result) {
 	['row', 'distance', ''].forEach((name) => head.append(create('th', {}, name)));
 	element('neighbors').replaceChildren(head, ...result.neighbors.map((neighbor) => {
 		const row = create('tr');
-		row.append(create('td', {}, neighbor.rowid), create('td', {}, neighbor.distance.toPrecision(5)), create('td', {}, neighbor.label));
+		row.append(create('td', {}, neighbor.rowid), create('td', {}, neighbor.distance.toPrecision(4)), create('td', {}, neighbor.label));
 		return row;
 	}));
 	element('search-note').textContent = `row ${result.query.rowid} ${result.query.label}: ${result.steps.length} blocks visited; `

@@ -80,7 +80,7 @@ async function findIndex(name) {
 
 /** SQL of the indexed column, as the catalog writes it. */
 async function columnOf(index) {
-	const [{ column }] = await rows(`SELECT expressions::VARCHAR[][1] AS column FROM duckdb_indexes()
+	const [{ column }] = await rows(`SELECT CAST(expressions AS VARCHAR[])[1] AS "column" FROM duckdb_indexes()
 		WHERE database_name = $1 AND schema_name = $2 AND index_name = $3`,
 		[index.database_name, index.schema_name, index.index_name]);
 	return column;
@@ -201,7 +201,8 @@ async function respond(request, response) {
 	try {
 		return send(200, 'application/json', JSON.stringify(await answer));
 	} catch (error) {
-		return send(error instanceof RequestError ? 400 : 500, 'application/json', JSON.stringify({ error: error.message }));
+		const status = error instanceof RequestError ? 400 : 500;
+		return send(status, 'application/json', JSON.stringify({ error: error.message }));
 	}
 }
 

@@ -15,7 +15,7 @@ const [extension, folder] = process.argv.slice(2);
 const problems = [];
 
 function listDocuments() {
-	const inFolder = (name) => (fs.existsSync(path.join(ROOT, name)) ? fs.readdirSync(path.join(ROOT, name), { recursive: true }) : [])
+	const inFolder = (name) => fs.readdirSync(path.join(ROOT, name), { recursive: true })
 		.map((file) => path.join(name, file)).filter((file) => /\.(md|sql)$/.test(file));
 	return ['README.md', 'CHANGELOG.md', ...inFolder('docs'), ...inFolder('examples')];
 }

@@ -22,10 +22,11 @@ const call = async (method, route, body) => {
 };
 const nearest = async (vector, k) => (await call('GET', `/nearest?vector=${JSON.stringify(vector)}&k=${k}`)).body;
 
-await Promise.all(Array.from({ length: 20 }, (_, i) => call('PUT', `/notes/${i}`, { vector: vectorOf(i) })));
+const put = (i) => call('PUT', `/notes/${i}`, { vector: vectorOf(i) });
+await Promise.all(Array.from({ length: 20 }, (_, i) => put(i)));
 const writes = (async () => {
 	for (let i = 20; i < NOTES; i += 20) {
-		await Promise.all(Array.from({ length: 20 }, (_, j) => call('PUT', `/notes/${i + j}`, { vector: vectorOf(i + j) })));
+		await Promise.all(Array.from({ length: 20 }, (_, j) => put(i + j)));
 		const [found] = await nearest(vectorOf(i), 1);
 		assert.equal(Number(found.id), i, 'a note is found once it was stored');
 	}

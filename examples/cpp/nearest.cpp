@@ -25,12 +25,14 @@ void Search(const std::string &extension) {
 	duckdb::Connection connection(database);
 	Run(connection, "LOAD '" + extension + "'");
 
-	Run(connection, "CREATE TABLE points AS SELECT i AS id, [i % 100, i // 100]::FLOAT[2] AS place FROM range(10000) t(i)");
+	Run(connection,
+	    "CREATE TABLE points AS SELECT i AS id, [i % 100, i // 100]::FLOAT[2] AS place FROM range(10000) t(i)");
 	Run(connection, "CREATE INDEX points_idx ON points USING LM_DISKANN (place)");
 
 	// Prepared once, run for each query; the vector is a value like any other.
 	auto statement = connection.Prepare(
-	    "SELECT id, array_distance(place, $1::FLOAT[2]) FROM points ORDER BY array_distance(place, $1::FLOAT[2]) LIMIT 3");
+	    "SELECT id, array_distance(place, $1::FLOAT[2]) FROM points "
+	    "ORDER BY array_distance(place, $1::FLOAT[2]) LIMIT 3");
 	for (const float x : {10.1F, 42.4F}) {
 		duckdb::vector<duckdb::Value> query {duckdb::Value::FLOAT(x), duckdb::Value::FLOAT(7)};
 		auto result = statement->Execute(duckdb::Value::ARRAY(duckdb::LogicalType::FLOAT, std::move(query)));

@@ -42,8 +42,8 @@ function embed(text) {
 
 /** Paragraphs, table rows and list items of the documents. */
 function readChunks() {
-	const files = ['README.md', 'CHANGELOG.md', ...fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`)]
-		.filter((name) => name.endsWith('.md'));
+	const inFolder = fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`);
+	const files = ['README.md', 'CHANGELOG.md', ...inFolder].filter((name) => name.endsWith('.md'));
 	return files.flatMap((document) => fs.readFileSync(path.join(ROOT, document), 'utf8')
 		.split(/\n\s*\n|\n(?=[|*-])/)
 		.map((text) => text.trim())
@@ -54,7 +54,8 @@ function readChunks() {
 const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' });
 const connection = await instance.connect();
 await connection.run(`LOAD '${options.extension}'`);
-await connection.run(`CREATE TABLE chunks (id INTEGER, document VARCHAR, text VARCHAR, embedding FLOAT[${DIMENSIONS}])`);
+await connection.run(
+	`CREATE TABLE chunks (id INTEGER, document VARCHAR, text VARCHAR, embedding FLOAT[${DIMENSIONS}])`);
 const appender = await connection.createAppender('chunks');
 readChunks().forEach(({ document, text }, id) => {
 	appender.appendInteger(id);
@@ -90,7 +91,8 @@ matching AS (
 		WHERE $3 IS NULL OR document = $3
 		GROUP BY id ORDER BY score DESC, id LIMIT ${CANDIDATES}))
 SELECT id, document, text, near.place AS near_place, matching.place AS text_place,
-       coalesce(1.0 / (${RANK_CONSTANT} + near.place), 0) + coalesce(1.0 / (${RANK_CONSTANT} + matching.place), 0) AS score
+       coalesce(1.0 / (${RANK_CONSTANT} + near.place), 0)
+       + coalesce(1.0 / (${RANK_CONSTANT} + matching.place), 0) AS score
 FROM near FULL JOIN matching USING (id) JOIN chunks USING (id)
 ORDER BY score DESC, id LIMIT 5`;
 
@@ -111,7 +113,8 @@ const found = await search(options.query, options.document);
 console.log(`"${options.query}"${options.document ? ` in ${options.document}` : ''}`);
 for (const row of found) {
 	const places = `near ${row.near_place ?? '-'}, text ${row.text_place ?? '-'}`;
-	console.log(`  ${Number(row.score).toFixed(4)}  ${row.document} (${places})  ${row.text.replace(/\s+/g, ' ').slice(0, 90)}`);
+	const text = row.text.replace(/\s+/g, ' ').slice(0, 90);
+	console.log(`  ${Number(row.score).toFixed(4)}  ${row.document} (${places})  ${text}`);
 }
 if (found.length !== 5 || found.some((row) => options.document && row.document !== options.document)) {
 	throw new Error('five chunks of the document were expected');

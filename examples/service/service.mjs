@@ -16,7 +16,7 @@ import duckdb, { DuckDBInstance } from '@duckdb/node-api';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const DIMENSIONS = 4, READERS = 4, GROUP_MAX = 500, BODY_BYTES_MAX = 1 << 20;
 const VECTOR = duckdb.ARRAY(duckdb.FLOAT, DIMENSIONS);
-const NEAREST = `SELECT id, array_distance(vector, $1) AS distance FROM notes ORDER BY array_distance(vector, $1) LIMIT $2`;
+const DISTANCE = `array_distance(vector, $1::FLOAT[${DIMENSIONS}])`;
 
 export class NoteStore {
 	static async open(file, extension) {
@@ -50,7 +50,7 @@ export class NoteStore {
 
 	nearest(vector, k) {
 		// LIMIT is part of the plan: a number in the text, not a parameter, lets the index be used.
-		const sql = NEAREST.replace('$2', String(k)).replaceAll('$1', `$1::FLOAT[${DIMENSIONS}]`);
+		const sql = `SELECT id, ${DISTANCE} AS distance FROM notes ORDER BY ${DISTANCE} LIMIT ${Number(k)}`;
 		return this.#withReader(async (reader) => {
 			const statement = await reader.prepare(sql);
 			statement.bindArray(1, duckdb.arrayValue(vector), VECTOR);

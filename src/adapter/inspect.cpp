@@ -124,14 +124,10 @@ void EmitNodes(ClientContext &, TableFunctionInput &input, DataChunk &output) {
 			neighbors.push_back(CountValue(neighbor.value));
 		}
 		const auto in_degree = node.node.value < state.in_degrees.size() ? state.in_degrees[node.node.value] : 0;
-		const vector<Value> row {CountValue(node.node.value),
-		                         CountValue(node.page.value),
-		                         OptionalRow(node.row_id),
-		                         Value::BOOLEAN(node.is_deleted),
-		                         Value::BOOLEAN(node.is_entry),
-		                         CountValue(neighbors.size()),
-		                         CountValue(in_degree),
-		                         Value::LIST(LogicalType::BIGINT, neighbors)};
+		const vector<Value> row {CountValue(node.node.value),   CountValue(node.page.value),
+		                         OptionalRow(node.row_id),      Value::BOOLEAN(node.is_deleted),
+		                         Value::BOOLEAN(node.is_entry), CountValue(neighbors.size()),
+		                         CountValue(in_degree),         Value::LIST(LogicalType::BIGINT, neighbors)};
 		for (idx_t column = 0; column < row.size(); column++) {
 			output.SetValue(column, i, row[column]);
 		}
@@ -181,17 +177,15 @@ unique_ptr<GlobalTableFunctionState> InitTrace(ClientContext &context, TableFunc
 	const auto core = RequireCore(context, bind_data.index_name, "lm_diskann_trace");
 	const auto &configuration = core->Configuration();
 	if (bind_data.query.size() != configuration.dims) {
-		throw InvalidInputException("%sa query has %d dimensions, found %llu",
-		                            IndexMessagePrefix(bind_data.index_name), configuration.dims,
-		                            bind_data.query.size());
+		throw InvalidInputException("%sa query has %d dimensions, found %llu", IndexMessagePrefix(bind_data.index_name),
+		                            configuration.dims, bind_data.query.size());
 	}
 	if (!lm_diskann::IsIndexable(configuration.metric, bind_data.query.data(), bind_data.query.size())) {
 		throw InvalidInputException("%sthe query vector must be finite, and not zero under cosine",
 		                            IndexMessagePrefix(bind_data.index_name));
 	}
-	const auto steps = WithDuckDBErrors(bind_data.index_name, [&] {
-		return core->Trace(bind_data.query.data(), uint32_t(bind_data.list_size));
-	});
+	const auto steps = WithDuckDBErrors(
+	    bind_data.index_name, [&] { return core->Trace(bind_data.query.data(), uint32_t(bind_data.list_size)); });
 	auto state = make_uniq<RowsState>();
 	for (const auto &step : steps) {
 		state->rows.push_back({CountValue(state->rows.size()), CountValue(step.node.value),
@@ -225,10 +219,9 @@ unique_ptr<GlobalTableFunctionState> InitFileParts(ClientContext &context, Table
 } // namespace
 
 void RegisterInspection(ExtensionLoader &loader) {
-	loader.RegisterFunction(TableFunction("lm_diskann_calibration", {LogicalType::VARCHAR}, EmitRows, BindCalibration,
-	                                      InitCalibration));
 	loader.RegisterFunction(
-	    TableFunction("lm_diskann_nodes", {LogicalType::VARCHAR}, EmitNodes, BindNodes, InitNodes));
+	    TableFunction("lm_diskann_calibration", {LogicalType::VARCHAR}, EmitRows, BindCalibration, InitCalibration));
+	loader.RegisterFunction(TableFunction("lm_diskann_nodes", {LogicalType::VARCHAR}, EmitNodes, BindNodes, InitNodes));
 	TableFunction trace("lm_diskann_trace", {LogicalType::VARCHAR, LogicalType::LIST(LogicalType::FLOAT)}, EmitRows,
 	                    BindTrace, InitTrace);
 	trace.named_parameters["L"] = LogicalType::BIGINT;

@@ -198,8 +198,8 @@ public:
 	//! Takes deleted rows out of the graph, whole: no edge and no code of them is left, and their pages become free.
 	//! True: it was stopped, and the next call goes on where it was. Otherwise as Merge.
 	bool Compact(const std::function<bool()> &is_stopped);
-	//! Measures what searches find and cost; see GetCalibration. False: it was stopped, and nothing changed. Reads every
-	//! block; searches, changes and publishes go on meanwhile. Throws FileError, CorruptionError.
+	//! Measures what searches find and cost, see GetCalibration. False: it was stopped, and nothing changed. Reads all
+	//! blocks; searches, changes and publishes go on meanwhile. Throws FileError, CorruptionError.
 	bool Calibrate(const std::function<bool()> &is_stopped);
 	//! As it was measured last, here or before the file was closed; empty when it never was.
 	Calibration GetCalibration() const;
@@ -216,7 +216,7 @@ public:
 	//! Every violation found in file, graph, maps, delta, tombstones and the rows without a vector; empty when sound.
 	//! Throws FileError.
 	std::vector<std::string> Verify();
-	//! For a person to look at: at most `count` nodes with numbers from `first` on, ascending. Reads their blocks.
+	//! To be looked at: at most `count` nodes with numbers from `first` on, ascending. Reads their blocks.
 	std::vector<NodeSummary> ReadNodes(NodeId first, size_t count);
 	//! The blocks a search visits, in its order, one at a time. Counts as no query.
 	std::vector<TraceStep> Trace(const float *query, uint32_t list_size);

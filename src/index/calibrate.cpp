@@ -202,8 +202,8 @@ private:
 		for (size_t i = 0; i < measured_count; i++) {
 			const double mean = recalls[i] / count;
 			const double variance = std::max(0.0, squares[i] / count - mean * mean);
-			calibration.points.push_back({LIST_SIZES[i], float(mean), float(std::sqrt(variance / count)),
-			                              float(block_counts[i] / count)});
+			calibration.points.push_back(
+			    {LIST_SIZES[i], float(mean), float(std::sqrt(variance / count)), float(block_counts[i] / count)});
 		}
 	}
 

@@ -93,7 +93,8 @@ std::vector<TraceStep> AnnIndex::Trace(const float *query, uint32_t list_size) {
 			step.from = named->second;
 		}
 		steps.push_back(step);
-		const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(visit.node), PageKind::NODES, counters);
+		const PageId id = graph.layout.PageOf(visit.node);
+		const PageRef page = graph.cache->Pin(graph.file_key, id, PageKind::NODES, counters);
 		for (const NodeId neighbor : NeighborsOf(NodeView(graph.layout, page.data(), visit.node, graph.node_end))) {
 			named_by.emplace(neighbor.value, visit.node);
 		}
@@ -110,9 +111,8 @@ std::vector<FilePart> AnnIndex::FileParts() {
 	}
 	const uint64_t size = impl->file->SizeBytes();
 	const uint64_t slot_count = size > FILE_HEAD_SIZE ? (size - FILE_HEAD_SIZE) / impl->file->PageSize() : 0;
-	std::vector<FilePart> parts = {{"nodes", impl->node_pages.Count()},
-	                               {"retired", retired_count},
-	                               {"free", impl->file->FreeSlotCount()}};
+	std::vector<FilePart> parts = {
+	    {"nodes", impl->node_pages.Count()}, {"retired", retired_count}, {"free", impl->file->FreeSlotCount()}};
 	uint64_t known = 0;
 	for (const FilePart &part : parts) {
 		known += part.block_count;

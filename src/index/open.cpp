@@ -160,9 +160,9 @@ StoredRoots ReadRoots(ConstByteSpan bytes) {
 }
 
 std::vector<BlobRef> BlobsOf(const StoredRoots &roots, const PageFile &file, const IndexConfiguration &configuration) {
-	std::vector<BlobRef> blobs = {roots.quantizer, roots.entries,    roots.delta,         roots.tombstones,
-	                              roots.unindexed, roots.node_pages, roots.retired_pages, roots.cleared_nodes,
-	                              roots.calibration};
+	std::vector<BlobRef> blobs = {roots.quantizer,     roots.entries,       roots.delta,
+	                              roots.tombstones,    roots.unindexed,     roots.node_pages,
+	                              roots.retired_pages, roots.cleared_nodes, roots.calibration};
 	const Delta delta = Delta::Deserialize(ReadOptionalBlob(file, roots.delta), configuration.element_type,
 	                                       configuration.dims, nullptr);
 	const std::vector<BlobRef> chunks = delta.Blobs();

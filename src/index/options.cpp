@@ -197,10 +197,9 @@ IndexOptions ParseOptions(const std::vector<std::pair<std::string, std::string>>
 		} else if (name == "seed") {
 			options.seed = ParseSeed(value);
 		} else {
-			throw UsageError(
-			    "unknown option \"" + original_name +
-			    "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, "
-			    "target_recall, seed");
+			throw UsageError("unknown option \"" + original_name +
+			                 "\"; the options are metric, R, L_build, L_search, alpha, codes, vectors, block_size, "
+			                 "target_recall, seed");
 		}
 	}
 	return options;

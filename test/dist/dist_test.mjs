@@ -1,5 +1,5 @@
-// Property: the release archive, unpacked anywhere, works in every kind of host: a Node project, a C++ program linked to
-// its libduckdb.so, its own shell, a host that hides its DuckDB; by LOAD of the file, by INSTALL from its repository
+// Property: the release archive, unpacked anywhere, works in every kind of host: a Node project, a C++ program linked
+// to its libduckdb.so, its own shell, a host that hides its DuckDB; by LOAD of the file, by INSTALL from its repository
 // folder and by install.sh. Checksums hold, nothing leads back to the machine that built it, and a wrong DuckDB refuses
 // the file with DuckDB's own message.
 // usage: node test/dist/dist_test.mjs WORK_FOLDER HIDDEN_HOST CPP_EXAMPLE DIST_ARGUMENT...
@@ -113,7 +113,8 @@ check('a Node project finds everything in the folder', () => {
 check('a C++ program works with the libduckdb.so of the folder', () => {
 	const copy = path.join(workFolder, 'nearest');
 	fs.copyFileSync(cppExample, copy);
-	const result = spawnSync(copy, [extension], { encoding: 'utf8', env: { ...process.env, LD_LIBRARY_PATH: release } });
+	const environment = { ...process.env, LD_LIBRARY_PATH: release };
+	const result = spawnSync(copy, [extension], { encoding: 'utf8', env: environment });
 	assert.match(result.stdout, /nearest to \(10.1, 7\):  710 at 0.10/, result.stderr);
 	assert.match(result.stdout, /searches through the index: 2/);
 });
@@ -121,7 +122,8 @@ check('the shell needs nothing else', () => {
 	const shell = path.join(release, 'lm_diskann_shell');
 	assert.match(output(shell, '-c', TABLE, '-c', INDEX, '-c', QUERY), /│ *7 │/);
 	const outside = output('ldd', shell).match(/=> \S+/g).filter((line) => !line.includes(release));
-	assert.ok(outside.every((line) => /\/(libc|libm|libdl|libpthread|libstdc\+\+|libgcc_s)\.so/.test(line)), String(outside));
+	const isRuntime = (line) => /\/(libc|libm|libdl|libpthread|libstdc\+\+|libgcc_s)\.so/.test(line);
+	assert.ok(outside.every(isRuntime), String(outside));
 });
 check('a host that hides its DuckDB works', () => {
 	const hidden = path.join(workFolder, 'libduckdx.so');

@@ -45,8 +45,10 @@ export class Browser {
 
 	async open(url) {
 		const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' }, undefined);
-		({ sessionId: this.session } = await this.send('Target.attachToTarget', { targetId, flatten: true }, undefined));
-		await this.send('Emulation.setDeviceMetricsOverride', { width: 1400, height: 1300, deviceScaleFactor: 1, mobile: false });
+		const attached = await this.send('Target.attachToTarget', { targetId, flatten: true }, undefined);
+		this.session = attached.sessionId;
+		await this.send('Emulation.setDeviceMetricsOverride',
+			{ width: 1400, height: 1300, deviceScaleFactor: 1, mobile: false });
 		await this.send('Page.navigate', { url });
 	}
 

@@ -24,8 +24,9 @@ async function makeDatabase() {
 	const connection = await instance.connect();
 	await connection.run(`LOAD '${extension}'`);
 	await connection.run(`CREATE TABLE "odd ""name" AS SELECT CASE WHEN i = 7 THEN '${HOSTILE.replaceAll("'", "''")}'
-		ELSE 'item ' || i END AS title, list_transform(range(16), j -> sin(i * (j + 1) * 0.37) + (i % 9) * cos(j))::FLOAT[16]
-		AS "the vector" FROM range(3000) r(i)`);
+		ELSE 'item ' || i END AS title,
+		list_transform(range(16), j -> sin(i * (j + 1) * 0.37) + (i % 9) * cos(j))::FLOAT[16] AS "the vector"
+		FROM range(3000) r(i)`);
 	await connection.run(`CREATE INDEX "an ""index" ON "odd ""name" USING LM_DISKANN ("the vector") WITH (R = 12)`);
 	await connection.run('CREATE TABLE plain AS SELECT i AS id, [i, i % 31]::FLOAT[2] AS v FROM range(500) r(i)');
 	await connection.run("CREATE INDEX plain_idx ON plain USING LM_DISKANN (v) WITH (metric = 'cosine')");

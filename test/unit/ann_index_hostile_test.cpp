@@ -98,7 +98,9 @@ TEST(AnnIndexHostile, EachRootIsChecked) {
 	     [](StoredRoots &roots) { roots.retired_pages = roots.node_pages; }},
 	    {"the pages of nodes have 4 bytes", [](StoredRoots &roots) { roots.node_pages.size_bytes = 4; }},
 	    {"the calibration has 8 bytes",
-	     [](StoredRoots &roots) { roots.calibration = {8, roots.quantizer.first, 0}; }},
+	     [](StoredRoots &roots) {
+		     roots.calibration = {8, roots.quantizer.first, 0};
+	     }},
 	    {"a row set ends inside the head of a part", [](StoredRoots &roots) { roots.tombstones.size_bytes = 5; }},
 	    {"a row set names a part of", [](StoredRoots &roots) { roots.unindexed.size_bytes = 20; }},
 	};

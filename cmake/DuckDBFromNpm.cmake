@@ -22,9 +22,12 @@ if(NOT DUCKDB_HEADERS OR NOT DUCKDB_LIBRARY)
 		"or set DUCKDB_HEADERS (folder of duckdb.hpp) and DUCKDB_LIBRARY (libduckdb.so)")
 endif()
 
-# The version the headers belong to stands in a source file beside them; an official release has only the library.
+# The version the headers belong to stands in a source file beside them. Where there is none, as in an official release,
+# -DDUCKDB_VERSION=v1.5.5 names it.
 set(version_source "${DUCKDB_HEADERS}/../function/table/version/pragma_version.cpp")
-set(DUCKDB_VERSION v1.4.4)
+if(NOT DUCKDB_VERSION)
+	set(DUCKDB_VERSION v1.4.4)
+endif()
 if(EXISTS "${version_source}")
 	file(STRINGS "${version_source}" version_line REGEX "#define DUCKDB_VERSION ")
 	string(REGEX MATCH "\"([^\"]+)\"" matched "${version_line}")

@@ -1,5 +1,7 @@
 #include "adapter/catalog_indexes.hpp"
 
+#include "adapter/errors.hpp"
+
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/duck_index_entry.hpp"
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
@@ -64,6 +66,18 @@ vector<CatalogIndex> FindIndexes(ClientContext &context, const string &name) {
 		throw CatalogException("LM_DISKANN index \"%s\" does not exist; see lm_diskann_index_info()", name);
 	}
 	return found;
+}
+
+CatalogIndex FindOneIndex(ClientContext &context, const string &name, const char *caller) {
+	auto found = FindIndexes(context, name);
+	if (found.size() > 1) {
+		throw InvalidInputException("%s: %llu indexes are called \"%s\"; write database.schema.name", caller,
+		                            found.size(), name);
+	}
+	if (!found[0].index.live) {
+		throw InvalidInputException("%s%s", IndexMessagePrefix(name), DESTROYED_INDEX_REASON);
+	}
+	return found[0];
 }
 
 } // namespace duckdb

@@ -28,4 +28,7 @@ vector<CatalogIndex> ListIndexes(ClientContext &context);
 //! Those with the name, which may have a schema and a database before it. Throws CatalogException when there is none.
 vector<CatalogIndex> FindIndexes(ClientContext &context, const string &name);
 
+//! The one with the name. Throws for `caller` when there are several, or when DuckDB destroyed it.
+CatalogIndex FindOneIndex(ClientContext &context, const string &name, const char *caller);
+
 } // namespace duckdb

@@ -33,17 +33,25 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 		return;
 	}
 	const auto core = live.Core();
+	atomic<const char *> phase {"merging"};
+	const OperationList::Entry entry(InstanceState::Get(table.db.GetDatabase())->Operations(), live.Name(), "compact",
+	                                 [&] {
+		                                 return OperationProgress {phase.load(), -1};
+	                                 });
 	const auto is_stopped = [&] { return context.interrupted.load(); };
 	WithDuckDBErrors(live.Name(), [&] {
 		while (core->Merge(MERGE_BATCH_ROWS, is_stopped) && !is_stopped()) {
 		}
+		phase = "taking deleted rows out";
 		while (!is_stopped() && core->Compact(is_stopped)) {
 		}
+		phase = "measuring recall";
 		core->Calibrate(is_stopped);
 	});
 	if (is_stopped()) {
 		throw InterruptException();
 	}
+	phase = "publishing";
 	for (int i = 0; i < CHECKPOINTS_TO_CONFIRM; i++) {
 		if (!MakeDurable(context, table.db, true)) {
 			return;

@@ -133,7 +133,7 @@ IndexedColumn PhysicalCreateLmDiskann::Column() const {
 }
 
 CreateIndexSinkState::CreateIndexSinkState(ClientContext &context, const PhysicalCreateLmDiskann &op)
-    : build(context, op.table.GetStorage(), op.info->index_name, op.configuration, op.Column()) {
+    : build(context, op.table.GetStorage(), op.info->index_name, op.configuration, op.Column(), "create") {
 }
 
 namespace {

@@ -4,11 +4,13 @@
 #include "adapter/compact.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/heal.hpp"
+#include "adapter/instance_state.hpp"
 #include "adapter/row_function.hpp"
 #include "adapter/verify.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/function/pragma_function.hpp"
+#include "duckdb/main/database.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
 
 namespace duckdb {
@@ -143,6 +145,36 @@ unique_ptr<GlobalTableFunctionState> InitStats(ClientContext &context, TableFunc
 }
 
 //===--------------------------------------------------------------------===//
+// lm_diskann_progress()
+//===--------------------------------------------------------------------===//
+//! Below it the time that is left cannot be told.
+constexpr double DONE_MIN = 0.02;
+
+unique_ptr<FunctionData> BindProgress(ClientContext &, TableFunctionBindInput &, vector<LogicalType> &types,
+                                      vector<string> &names) {
+	SetColumns({{"index_name", LogicalType::VARCHAR},
+	            {"operation", LogicalType::VARCHAR},
+	            {"phase", LogicalType::VARCHAR},
+	            {"done", LogicalType::DOUBLE},
+	            {"seconds", LogicalType::DOUBLE},
+	            {"seconds_left", LogicalType::DOUBLE}},
+	           types, names);
+	return nullptr;
+}
+
+unique_ptr<GlobalTableFunctionState> InitProgress(ClientContext &context, TableFunctionInitInput &) {
+	auto state = make_uniq<RowsState>();
+	for (const auto &status : InstanceState::Get(DatabaseInstance::GetDatabase(context))->Operations()->All()) {
+		const auto done = status.progress.done;
+		state->rows.push_back(
+		    {Value(status.index_name), Value(status.operation), Value(status.progress.phase),
+		     done >= 0 ? Value::DOUBLE(done) : Value(LogicalType::DOUBLE), Value::DOUBLE(status.seconds),
+		     done >= DONE_MIN ? Value::DOUBLE(status.seconds * (1 - done) / done) : Value(LogicalType::DOUBLE)});
+	}
+	return std::move(state);
+}
+
+//===--------------------------------------------------------------------===//
 // lm_diskann_verify('idx')
 //===--------------------------------------------------------------------===//
 unique_ptr<FunctionData> BindVerify(ClientContext &, TableFunctionBindInput &input, vector<LogicalType> &types,
@@ -174,16 +206,7 @@ CatalogIndex RequireIndex(ClientContext &context, const FunctionParameters &para
 	if (argument.IsNull()) {
 		throw InvalidInputException("%s needs the name of an index, found NULL", pragma);
 	}
-	const auto name = argument.ToString();
-	auto found = FindIndexes(context, name);
-	if (found.size() > 1) {
-		throw InvalidInputException("%s: %llu indexes are called \"%s\"; write database.schema.name", pragma,
-		                            found.size(), name);
-	}
-	if (!found[0].index.live) {
-		throw InvalidInputException("%s%s", IndexMessagePrefix(name), DESTROYED_INDEX_REASON);
-	}
-	return found[0];
+	return FindOneIndex(context, argument.ToString(), pragma);
 }
 
 void Rebuild(ClientContext &context, const FunctionParameters &parameters) {
@@ -201,6 +224,7 @@ void Compact(ClientContext &context, const FunctionParameters &parameters) {
 void RegisterFunctions(ExtensionLoader &loader) {
 	loader.RegisterFunction(TableFunction("lm_diskann_index_info", {}, EmitRows, BindIndexInfo, InitIndexInfo));
 	loader.RegisterFunction(TableFunction("lm_diskann_stats", {}, EmitRows, BindStats, InitStats));
+	loader.RegisterFunction(TableFunction("lm_diskann_progress", {}, EmitRows, BindProgress, InitProgress));
 	loader.RegisterFunction(
 	    TableFunction("lm_diskann_verify", {LogicalType::VARCHAR}, EmitRows, BindVerify, InitVerify));
 	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_compact", Compact, {LogicalType::VARCHAR}));

@@ -61,7 +61,7 @@ private:
 
 void Rebuild(ClientContext &context, DataTable &table, const TableIndex &index, LiveIndex::Healing &healing) {
 	const auto column = index.Column(table);
-	TableBuild build(context, table, index.live->Name(), *index.live->Configuration(), column);
+	TableBuild build(context, table, index.live->Name(), *index.live->Configuration(), column, "rebuild");
 	RowBitmap seen_rows;
 	ScanRows(context, table, column, RowScanKind::COMMITTED, 0, build.RowCountAtStart(),
 	         [&](const VectorRows &rows) { build.Add(rows, seen_rows); });

@@ -15,14 +15,9 @@ namespace {
 
 //! The one ready index of the name.
 std::shared_ptr<lm_diskann::AnnIndex> RequireCore(ClientContext &context, const string &name, const char *function) {
-	const auto found = FindIndexes(context, name);
-	if (found.size() > 1) {
-		throw InvalidInputException("%s: %llu indexes are called \"%s\"; write database.schema.name", function,
-		                            found.size(), name);
-	}
-	const auto &live = found[0].index.live;
-	if (!live || !live->IsReady()) {
-		throw InvalidInputException("%s%s", IndexMessagePrefix(name), live ? live->Reason() : DESTROYED_INDEX_REASON);
+	const auto live = FindOneIndex(context, name, function).index.live;
+	if (!live->IsReady()) {
+		throw InvalidInputException("%s%s", IndexMessagePrefix(name), live->Reason());
 	}
 	return live->Core();
 }

@@ -5,6 +5,7 @@
 #include "adapter/compat.hpp"
 #include "adapter/index_files.hpp"
 #include "adapter/maintenance_thread.hpp"
+#include "adapter/operations.hpp"
 
 #include "storage/page_cache.hpp"
 
@@ -78,6 +79,10 @@ public:
 	const std::shared_ptr<MemoryAccount> &Account() const {
 		return account;
 	}
+	//! Builds and compacts that are under way.
+	const std::shared_ptr<OperationList> &Operations() const {
+		return operations;
+	}
 	//! Background work of all indexes.
 	MaintenanceThread &Maintenance() {
 		return maintenance;
@@ -108,6 +113,7 @@ private:
 	BufferManager &buffer_manager;
 	std::shared_ptr<MemoryAccount> account;
 	std::shared_ptr<lm_diskann::PageCache> cache;
+	const std::shared_ptr<OperationList> operations = std::make_shared<OperationList>();
 	atomic<bool> is_budget_set {false};
 	mutex lock;
 	vector<Drop> drops;

@@ -41,7 +41,8 @@ void BuildMemory::ReleaseAll() {
 }
 
 TableBuild::TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
-                       const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p)
+                       const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p,
+                       const char *operation)
     : table(table_p), index_name(std::move(index_name_p)), configuration(configuration_p), column(std::move(column_p)),
       memory(context, index_name) {
 	builder = WithDuckDBErrors(index_name, [&] {
@@ -52,9 +53,23 @@ TableBuild::TableBuild(ClientContext &context, DataTable &table_p, string index_
 	TableAppendState append_lock;
 	LockAppends<DuckTransaction>(context, table, append_lock);
 	row_count_at_start = table.GetTotalRows();
+	entry = make_uniq<OperationList::Entry>(InstanceState::Get(table.db.GetDatabase())->Operations(), index_name,
+	                                        operation, [this] { return Poll(); });
+}
+
+OperationProgress TableBuild::Poll() {
+	lock_guard<mutex> guard(poll_lock);
+	const auto present = stage.load();
+	if (present) {
+		return {present, -1};
+	}
+	const string phase = builder->PhaseName();
+	// Between its last phase and the call of Finish it has none.
+	return {phase.empty() ? "finishing" : phase, builder->Progress()};
 }
 
 TableBuild::~TableBuild() {
+	entry.reset();
 	builder.reset();
 	if (file && !is_kept) {
 		file->Remove();
@@ -84,6 +99,7 @@ void TableBuild::Start() {
 		bytes = make_uniq<AccountedMemoryFile>(InstanceState::Get(table.db.GetDatabase())->Account());
 	}
 	WithDuckDBErrors(index_name, [&] { builder->Start(std::move(bytes), uuid); });
+	stage = nullptr;
 }
 
 lm_diskann::WorkState TableBuild::Work() {
@@ -98,16 +114,21 @@ std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context)
 	const auto unindexable_count = builder->UnindexableCount();
 	auto core = WithDuckDBErrors(index_name, [&] {
 		auto built = builder->Finish(InstanceState::Get(table.db.GetDatabase())->Cache());
+		stage = "measuring recall";
 		if (!built->Calibrate([&] { return context.interrupted.load(); })) {
 			throw InterruptException();
 		}
+		stage = "publishing";
 		if (file) {
 			// The bulk of the bytes is made durable before any lock is taken; a later publish adds what came since.
 			built->Publish();
 		}
 		return built;
 	});
-	builder.reset();
+	{
+		lock_guard<mutex> guard(poll_lock);
+		builder.reset();
+	}
 	memory.ReleaseAll();
 	if (file) {
 		file->MoveIntoPlace();

@@ -32,8 +32,9 @@ private:
 //! Errors of the core arrive as DuckDB's.
 class TableBuild {
 public:
+	//! `operation` is its name in lm_diskann_progress().
 	TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
-	           const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p);
+	           const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p, const char *operation);
 	//! Removes the file unless Keep was called.
 	~TableBuild();
 
@@ -80,6 +81,14 @@ private:
 	idx_t row_count_at_start = 0;
 	mutex lock;
 	RowBitmap seen_rows;
+
+	OperationProgress Poll();
+	//! Held to look at the builder from outside, and to let go of it.
+	mutex poll_lock;
+	//! What goes on where the builder does not tell.
+	atomic<const char *> stage {"scanning"};
+	//! Goes first.
+	unique_ptr<OperationList::Entry> entry;
 };
 
 //! Gives the index rows as the table has them. Errors of the core.

@@ -11,6 +11,7 @@ import { drawPlots } from './plot.mjs';
 import { misspell, wordVector, WORD_DIMENSIONS } from './words.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const EXTENSION = path.join(ROOT, 'build/release/lm_diskann.duckdb_extension');
 const FOLDER = path.join(ROOT, 'build/tuning');
 const QUERY_COUNT = 150, CHUNK_ROWS = 2048;
 const LIST_SIZES = [10, 16, 24, 32, 48, 64, 100, 150, 200];
@@ -22,6 +23,7 @@ fs.mkdirSync(FOLDER, { recursive: true });
 const instance = await duckdb.DuckDBInstance.create(path.join(FOLDER, 'tuning.duckdb'),
 	{ allow_unsigned_extensions: 'true' });
 const connection = await instance.connect();
+await connection.run(`LOAD '${EXTENSION}'`);
 const run = (sql) => connection.run(sql);
 const rows = async (sql) => (await connection.runAndReadAll(sql)).getRowObjects();
 

@@ -114,6 +114,11 @@ public:
 	bool Advance(size_t visit_max);
 	//! Makes the list at least so large; the next call goes on with it.
 	void Widen(uint32_t list_size);
+	//! Rows within `radius` (of the metric, squared for L2SQ) that this call found, in any order, none twice; for a
+	//! cursor that is asked for nothing else. The list grows with what is found: all nodes that seem to be within the
+	//! radius are visited, and L_search beyond them. Stops when `visit_max` nodes were visited since the search began;
+	//! `is_complete`: there is nothing more to find. Errors as Next.
+	std::vector<Neighbor> NextWithin(float radius, size_t visit_max, bool &is_complete);
 	SearchProgress Progress() const;
 	SearchCounters Counters() const;
 
@@ -190,6 +195,9 @@ public:
 	//! Starts a query. `query`: `dims` elements of the column's type widened to float, finite, and not zero for COSINE.
 	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
 	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
+	//! Where a search for `query` begins, as one number: searches of queries in the order of their numbers share
+	//! blocks. `scratch` is reused from call to call.
+	uint64_t SearchPlace(const float *query, PreparedQuery &scratch) const;
 
 	//! Moves up to `row_max` of the oldest rows of the delta into the graph, as one batch; true: more are left.
 	//! `is_stopped` is asked often; once it says so the batch is given up, without an effect. Searches, changes and

@@ -9,6 +9,9 @@ namespace lm_diskann {
 
 namespace {
 
+//! A list for all rows within a radius has room for this fraction of them more.
+constexpr size_t RANGE_MARGIN = 4;
+
 bool IsNearer(const Neighbor &a, const Neighbor &b) {
 	return a.distance < b.distance || (a.distance == b.distance && a.row_id < b.row_id);
 }
@@ -139,6 +142,43 @@ struct SearchCursor::Impl {
 		return nearest;
 	}
 
+	//! Grows the list until it holds all visited nodes within the radius and `beyond` more; false: it does already.
+	bool GrowList(float radius, uint32_t beyond) {
+		const std::vector<Visit> &visits = search->Visits();
+		for (; measured < visits.size(); measured++) {
+			within_count += visits[measured].distance <= radius ? 1 : 0;
+		}
+		// Estimates near the border are wrong for a share of the nodes.
+		const size_t wanted = within_count + std::max<size_t>(beyond, within_count / RANGE_MARGIN);
+		if (wanted <= list_size) {
+			return false;
+		}
+		list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, wanted));
+		return true;
+	}
+
+	std::vector<Neighbor> NextWithin(float radius, size_t visit_max, bool &is_complete) {
+		if (range_margin == 0) {
+			range_margin = list_size;
+		}
+		is_complete = false;
+		while (!is_complete && search->Visits().size() < visit_max) {
+			if (Advance(visit_max) && !GrowList(radius, range_margin)) {
+				is_complete = !search->IsExhausted() || !StartAtAllEntries();
+			}
+		}
+		CollectVisits();
+		std::vector<Neighbor> found;
+		for (const Neighbor &neighbor : pending) {
+			if (neighbor.distance <= radius) {
+				found.push_back(neighbor);
+			}
+		}
+		pending.clear();
+		returned += found.size();
+		return found;
+	}
+
 	std::shared_ptr<AnnIndex> index;
 	AnnIndex::Impl &state;
 	//! Keeps pages that this search may meet from being given to others.
@@ -154,6 +194,11 @@ struct SearchCursor::Impl {
 	//! Of the collected, since the filter was set.
 	size_t accepted_count = 0;
 	size_t returned = 0;
+	//! Of a search within a radius: visited nodes that were compared with it, those that are within, and what the list
+	//! holds beyond them.
+	size_t measured = 0;
+	size_t within_count = 0;
+	uint32_t range_margin = 0;
 	uint64_t delta_distances = 0;
 	//! Rows of the delta when it was scanned.
 	std::vector<RowId> delta_rows;
@@ -181,6 +226,10 @@ void SearchCursor::Widen(uint32_t list_size) {
 	impl->list_size = std::max(impl->list_size, list_size);
 }
 
+std::vector<Neighbor> SearchCursor::NextWithin(float radius, size_t visit_max, bool &is_complete) {
+	return impl->NextWithin(radius, visit_max, is_complete);
+}
+
 SearchProgress SearchCursor::Progress() const {
 	return {impl->search->Visits().size(), impl->accepted_count, impl->search->ListedCount()};
 }
@@ -192,6 +241,20 @@ SearchCounters SearchCursor::Counters() const {
 SearchCursor AnnIndex::Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width) {
 	const auto list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max<size_t>({l_search, k, 1})));
 	return SearchCursor(std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
+}
+
+uint64_t AnnIndex::SearchPlace(const float *query, PreparedQuery &scratch) const {
+	impl->graph.quantizer.Prepare(query, scratch);
+	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+	const std::vector<NodeId> &entries = impl->graph.entries;
+	// Node ids follow the order of blocks in a file, in which near rows lie together.
+	uint64_t place = 0;
+	for (size_t nearest = 0; nearest < 2; nearest++) {
+		const size_t reference = nearest < scratch.nearest_references.size() ? scratch.nearest_references[nearest] : 0;
+		const NodeId entry = reference < entries.size() ? entries[reference] : NO_NODE;
+		place = place << 32 | entry.value;
+	}
+	return place;
 }
 
 } // namespace lm_diskann

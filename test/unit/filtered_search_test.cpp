@@ -1,45 +1,18 @@
 // Property: with a filter a search returns accepted rows only, as near as without one, all of them if asked; whenever
 // the filter is set, no block is visited twice.
-#include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
-#include "unit/test_vectors.hpp"
+#include "unit/partly_merged_index.hpp"
 
 #include <gtest/gtest.h>
 
 namespace lm_diskann {
 namespace {
 
-constexpr uint32_t DIMS = 16;
-constexpr size_t ROWS = 4000;
-constexpr size_t IN_GRAPH = 3600;
 constexpr size_t K = 10;
 
-struct FilteredSearch : public testing::Test {
-	FilteredSearch() : vectors(MakeClusteredVectors(ROWS, DIMS, 11)), queries(MakeClusteredVectors(40, DIMS, 12)) {
-		IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, DIMS), [](uint64_t) {});
-		builder.Add(Batch(0, IN_GRAPH));
-		builder.Start(std::make_unique<MemoryFile>(), Uuid {3});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(std::make_shared<PageCache>(uint64_t(32) << 20));
-		// The rest stays in the delta.
-		index->Append(Batch(IN_GRAPH, ROWS - IN_GRAPH));
+struct FilteredSearch : public testing::Test, public PartlyMergedIndex {
+	FilteredSearch() : PartlyMergedIndex(IndexOptions(), 11, 40) {
 	}
 
-	VectorBatch Batch(size_t first, size_t count) {
-		row_ids.clear();
-		for (size_t i = 0; i < count; i++) {
-			row_ids.push_back(RowId(int64_t(first + i)));
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data() + first * DIMS;
-		batch.count = count;
-		return batch;
-	}
-	const float *Query(size_t i) const {
-		return queries.data() + i * DIMS;
-	}
 	//! The nearest of the rows whose id is a multiple of `step`.
 	std::set<int64_t> Exact(const float *query, int64_t step) const {
 		std::set<int64_t> rows;
@@ -50,11 +23,6 @@ struct FilteredSearch : public testing::Test {
 		}
 		return rows;
 	}
-
-	std::vector<float> vectors;
-	std::vector<float> queries;
-	std::vector<RowId> row_ids;
-	std::shared_ptr<AnnIndex> index;
 };
 
 std::function<bool(RowId)> MultipleOf(int64_t step) {

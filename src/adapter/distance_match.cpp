@@ -75,7 +75,8 @@ const BoundColumnRefExpression *FindColumn(const Expression &argument) {
 
 //! A call of one of the functions.
 template <size_t COUNT>
-std::optional<DistanceMatch> MatchCall(const Expression &expression, const MetricName (&names)[COUNT]) {
+std::optional<DistanceMatch> MatchCall(const Expression &expression, const MetricName (&names)[COUNT],
+                                       const std::function<bool(const Expression &)> &is_query) {
 	if (expression.GetExpressionClass() != ExpressionClass::BOUND_FUNCTION) {
 		return std::nullopt;
 	}
@@ -91,7 +92,7 @@ std::optional<DistanceMatch> MatchCall(const Expression &expression, const Metri
 			return std::nullopt;
 		}
 		const auto column = FindColumn(argument);
-		if (column && IsQueryExpression(other)) {
+		if (column && is_query(other)) {
 			return DistanceMatch {*metric, column->binding, column->return_type, &other};
 		}
 	}
@@ -152,12 +153,17 @@ bool IsQueryExpression(const Expression &expression) {
 }
 
 std::optional<DistanceMatch> MatchSimilarity(const Expression &expression) {
-	return MatchCall(WithoutWidening(expression), SIMILARITIES);
+	return MatchCall(WithoutWidening(expression), SIMILARITIES, IsQueryExpression);
 }
 
 std::optional<DistanceMatch> MatchDistance(const Expression &expression) {
+	return MatchDistance(expression, IsQueryExpression);
+}
+
+std::optional<DistanceMatch> MatchDistance(const Expression &expression,
+                                           const std::function<bool(const Expression &)> &is_query) {
 	const auto &distance = WithoutWidening(expression);
-	if (auto match = MatchCall(distance, DISTANCES)) {
+	if (auto match = MatchCall(distance, DISTANCES, is_query)) {
 		return match;
 	}
 	if (distance.GetExpressionClass() != ExpressionClass::BOUND_FUNCTION) {
@@ -172,7 +178,7 @@ std::optional<DistanceMatch> MatchDistance(const Expression &expression) {
 	if (operands.size() == 2 && !IsOne(*operands[0])) {
 		return std::nullopt;
 	}
-	auto match = MatchSimilarity(*operands.back());
+	auto match = MatchCall(WithoutWidening(*operands.back()), SIMILARITIES, is_query);
 	return match && match->metric == wanted ? match : std::nullopt;
 }
 

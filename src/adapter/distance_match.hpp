@@ -6,6 +6,7 @@
 #include "duckdb/planner/column_binding.hpp"
 #include "duckdb/planner/expression.hpp"
 
+#include <functional>
 #include <optional>
 
 namespace duckdb {
@@ -26,6 +27,9 @@ struct DistanceMatch {
 //! may be cast to FLOAT or DOUBLE, array or list, which changes no value of a float or int8 vector. array_distance is a
 //! square root and orders like L2SQ.
 std::optional<DistanceMatch> MatchDistance(const Expression &expression);
+//! The same for a query vector that `is_query` accepts, such as one over columns of another table.
+std::optional<DistanceMatch> MatchDistance(const Expression &expression,
+                                           const std::function<bool(const Expression &)> &is_query);
 
 //! array_cosine_similarity and array_inner_product: descending, they order rows that have a distance as the metric
 //! does.

@@ -2,6 +2,7 @@
 
 #include "adapter/compat.hpp"
 #include "adapter/garbage.hpp"
+#include "adapter/optimize_join.hpp"
 #include "adapter/plan_match.hpp"
 #include "adapter/scan_path.hpp"
 #include "adapter/search_effort.hpp"
@@ -187,9 +188,10 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 	auto &instance = DatabaseInstance::GetDatabase(context);
 	// Every statement passes here, with no lock held: the first after ATTACH cleans up.
 	CollectGarbage(instance);
-	if ((!ContainsOperator(*plan, LogicalOperatorType::LOGICAL_LIMIT) &&
-	     !ContainsOperator(*plan, LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY)) ||
-	    !IsIndexScanEnabled(context)) {
+	const bool has_any = ContainsOperator(*plan, LogicalOperatorType::LOGICAL_LIMIT) ||
+	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY) ||
+	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_DELIM_JOIN);
+	if (!has_any || !IsIndexScanEnabled(context)) {
 		return;
 	}
 	// DuckDB inlines CTEs right after this point, and would hide "WITH c AS (...) SELECT ... FROM c ORDER BY" from us.
@@ -198,7 +200,9 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 		plan = CTEInlining(input.optimizer).Optimize(std::move(plan));
 	}
 	InstanceState::Get(instance)->BeforeQuery();
-	Visit(input, *plan, !IsOnlyExplained(*plan));
+	const bool may_heal = !IsOnlyExplained(*plan);
+	RewriteLateralJoins(context, plan, may_heal);
+	Visit(input, *plan, may_heal);
 }
 
 } // namespace

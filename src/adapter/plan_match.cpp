@@ -17,16 +17,21 @@
 
 namespace duckdb {
 
-void SubstituteColumns(unique_ptr<Expression> &expression, const LogicalProjection &projection) {
+void ReplaceColumns(unique_ptr<Expression> &expression, idx_t table_index,
+                    const vector<unique_ptr<Expression>> &replacements) {
 	if (expression->GetExpressionClass() == ExpressionClass::BOUND_COLUMN_REF) {
 		const auto &binding = expression->Cast<BoundColumnRefExpression>().binding;
-		if (binding.table_index == projection.table_index) {
-			expression = projection.expressions[binding.column_index]->Copy();
+		if (binding.table_index == table_index) {
+			expression = replacements[binding.column_index]->Copy();
 		}
 		return;
 	}
-	ExpressionIterator::EnumerateChildren(*expression,
-	                                      [&](unique_ptr<Expression> &child) { SubstituteColumns(child, projection); });
+	ExpressionIterator::EnumerateChildren(
+	    *expression, [&](unique_ptr<Expression> &child) { ReplaceColumns(child, table_index, replacements); });
+}
+
+void SubstituteColumns(unique_ptr<Expression> &expression, const LogicalProjection &projection) {
+	ReplaceColumns(expression, projection.table_index, projection.expressions);
 }
 
 LogicalGet *FindScan(LogicalOperator &op, unique_ptr<Expression> &key) {

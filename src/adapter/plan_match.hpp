@@ -14,7 +14,11 @@ class LogicalGet;
 class LogicalLimit;
 class LogicalProjection;
 
-//! Replaces references to the projection's columns by copies of what they stand for.
+//! Replaces references to the columns of a table index by copies of what they stand for.
+void ReplaceColumns(unique_ptr<Expression> &expression, idx_t table_index,
+                    const vector<unique_ptr<Expression>> &replacements);
+
+//! The same for the columns of a projection.
 void SubstituteColumns(unique_ptr<Expression> &expression, const LogicalProjection &projection);
 
 //! Walks down from `op` through projections to a scan, rewriting `key` into an expression over the scan's columns. Null

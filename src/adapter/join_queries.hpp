@@ -1,0 +1,79 @@
+// The left rows of an index join, in the order in which their searches share blocks.
+//
+// Rows are taken in groups that fit some memory; within a group they are ordered by where their searches begin, and
+// given out in batches of neighbours. So a block that a search has read is still in the cache for the next ones.
+#pragma once
+
+#include "index/ann_index.hpp"
+
+#include "duckdb/common/types/column/column_data_collection.hpp"
+#include "duckdb/execution/expression_executor.hpp"
+
+#include <memory>
+
+namespace duckdb {
+
+//! Rows that are in memory together.
+struct JoinQueryGroup {
+	//! Chunks of the left side, and beside each its query vectors, flat, as FLOAT[N] or DOUBLE[N].
+	vector<unique_ptr<DataChunk>> chunks;
+	vector<unique_ptr<Vector>> query_vectors;
+	//! Of a row that no index can search for.
+	static constexpr uint64_t NO_PLACE = UINT64_MAX;
+	struct Row {
+		uint64_t place;
+		uint32_t chunk;
+		uint32_t row;
+	};
+	//! Ordered by place.
+	std::vector<Row> rows;
+};
+
+//! Neighbours of a group.
+struct JoinQueryBatch {
+	std::shared_ptr<const JoinQueryGroup> group;
+	idx_t begin = 0;
+	idx_t end = 0;
+};
+
+//! Reads the vector of a row of FLOAT[N] or DOUBLE[N], flat, into `query`. False: no index can search for it.
+bool ReadQueryVector(Vector &vectors, idx_t row, lm_diskann::Metric metric, std::vector<float> &query);
+
+//! Thread-safe.
+class JoinQueries {
+public:
+	//! `rows_p` and `expression` outlive it. `core_p` may be null: no order then.
+	JoinQueries(ClientContext &context_p, ColumnDataCollection &rows_p, const Expression &expression,
+	            lm_diskann::Metric metric_p, std::shared_ptr<lm_diskann::AnnIndex> core_p);
+
+	//! The next batch; false: there is none.
+	bool Next(JoinQueryBatch &batch);
+	idx_t Count() const {
+		return rows.Count();
+	}
+	idx_t BatchCount() const {
+		return (rows.Count() + batch_size - 1) / batch_size;
+	}
+
+private:
+	void LoadGroup();
+	void AddChunk(JoinQueryGroup &group);
+
+	ClientContext &context;
+	ColumnDataCollection &rows;
+	const lm_diskann::Metric metric;
+	const std::shared_ptr<lm_diskann::AnnIndex> core;
+	//! Searches that run one after the other on one thread.
+	const idx_t batch_size;
+
+	mutex lock;
+	//! Guarded by `lock`, as all below.
+	ExpressionExecutor executor;
+	ColumnDataScanState scan;
+	std::shared_ptr<JoinQueryGroup> group;
+	idx_t next_row = 0;
+	lm_diskann::PreparedQuery prepared;
+	std::vector<float> query;
+};
+
+} // namespace duckdb

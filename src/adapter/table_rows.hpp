@@ -1,0 +1,56 @@
+// Chosen columns of a table as one statement sees them: rows by their ids, the transaction's own rows, all rows.
+#pragma once
+
+#include "duckdb/common/column_index.hpp"
+#include "duckdb/common/types/column/column_data_collection.hpp"
+#include "duckdb/storage/storage_index.hpp"
+
+#include <functional>
+
+namespace duckdb {
+
+class ClientContext;
+class DataTable;
+class DuckTransaction;
+class TableCatalogEntry;
+
+//! Thread-safe, but for the construction. A chunk of it has the columns asked for, and the row id at the end.
+class TableRows {
+public:
+	TableRows(ClientContext &context_p, TableCatalogEntry &table, const vector<ColumnIndex> &column_ids);
+
+	const vector<LogicalType> &Types() const {
+		return types;
+	}
+	DataTable &Storage() const {
+		return storage;
+	}
+	//! Rows that the transaction appended and did not commit yet.
+	idx_t LocalCount() const {
+		return local_ids.size();
+	}
+
+	//! Appends nothing: resets `chunk` and fills it with those of the rows that the transaction sees, at most
+	//! STANDARD_VECTOR_SIZE, in their order. For rows of the main table.
+	void Fetch(const std::vector<row_t> &row_ids, DataChunk &chunk) const;
+	//! Visits those. They were read once, and stay.
+	void VisitLocal(DataChunk &scratch, const std::function<void(DataChunk &chunk)> &visit) const;
+	//! Visits every row that the transaction sees. Throws InterruptException.
+	void VisitAll(DataChunk &scratch, const std::function<void(DataChunk &chunk)> &visit) const;
+	//! Appends one of the transaction's own rows to `target`, without its id.
+	void CopyLocal(row_t row_id, DataChunk &scratch, DataChunk &target) const;
+
+private:
+	void ReadLocal();
+
+	ClientContext &context;
+	DataTable &storage;
+	DuckTransaction &transaction;
+	vector<StorageIndex> columns;
+	vector<LogicalType> types;
+	unique_ptr<ColumnDataCollection> local_rows;
+	//! Ascending; the n-th is that of the n-th local row.
+	std::vector<row_t> local_ids;
+};
+
+} // namespace duckdb

@@ -2,6 +2,7 @@
 
 #include "adapter/candidate_search.hpp"
 #include "adapter/errors.hpp"
+#include "adapter/query_vector.hpp"
 
 #include "base/error.hpp"
 
@@ -53,35 +54,12 @@ constexpr idx_t LOSSY_FACTOR = 2, LOSSY_EXTRA = 10;
 //! every row not emitted yet, local ones included, because the index cannot answer or ran dry.
 enum class ScanPhase : uint8_t { INDEX, TIES, LOCAL, TABLE, DONE };
 
-//! The value of the query as the core wants it. Empty: not a vector the index can search with, which is no error.
+//! The value of the query as the core wants it.
 std::vector<float> EvaluateQuery(ClientContext &context, const IndexScanBindData &bind_data) {
-	const auto &configuration = *bind_data.index->Configuration();
 	static const vector<Value> NO_VALUES;
 	const auto expression =
 	    FillInInputs(context, *bind_data.query, bind_data.inputs ? bind_data.inputs->values : NO_VALUES);
-	Value value;
-	try {
-		value = ExpressionExecutor::EvaluateScalar(context, *expression, true);
-	} catch (const Exception &) { // NOLINT: the plan above evaluates it again, if there is a row, and reports it
-		return {};
-	}
-	if (value.IsNull()) {
-		return {};
-	}
-	std::vector<float> query;
-	const auto is_list = value.type().id() == LogicalTypeId::LIST;
-	for (const auto &element : is_list ? ListValue::GetChildren(value) : ArrayValue::GetChildren(value)) {
-		if (element.IsNull()) {
-			return {};
-		}
-		// Widening a double beyond the range of float gives infinity, which is refused below.
-		query.push_back(float(element.GetValue<double>()));
-	}
-	if (query.size() != configuration.dims ||
-	    !lm_diskann::IsIndexable(configuration.metric, query.data(), query.size())) {
-		return {};
-	}
-	return query;
+	return EvaluateQueryVector(context, *expression, *bind_data.index->Configuration());
 }
 
 //! The value of a part of LIMIT; unset: none, NULL, or not a count, which the plan above reports.

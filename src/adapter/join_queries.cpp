@@ -1,5 +1,7 @@
 #include "adapter/join_queries.hpp"
 
+#include "adapter/query_vector.hpp"
+
 #include <algorithm>
 
 namespace duckdb {
@@ -12,34 +14,7 @@ constexpr idx_t BATCH_SIZE_MAX = 32;
 //! As long as batches are not full, there shall be enough of them for every thread to be busy until the end.
 constexpr idx_t BATCH_COUNT_MIN = 64;
 
-template <class ELEMENT>
-bool CopyElements(Vector &elements, idx_t begin, std::vector<float> &query) {
-	const auto source = FlatVector::GetData<ELEMENT>(elements);
-	const auto &validity = FlatVector::Validity(elements);
-	for (idx_t i = 0; i < query.size(); i++) {
-		if (!validity.RowIsValid(begin + i)) {
-			return false;
-		}
-		// Beyond the range of float this gives infinity, which nobody can search for.
-		query[i] = float(source[begin + i]);
-	}
-	return true;
-}
-
 } // namespace
-
-bool ReadQueryVector(Vector &vectors, idx_t row, lm_diskann::Metric metric, std::vector<float> &query) {
-	if (!FlatVector::Validity(vectors).RowIsValid(row)) {
-		return false;
-	}
-	const auto dims = ArrayType::GetSize(vectors.GetType());
-	auto &elements = ArrayVector::GetEntry(vectors);
-	query.resize(dims);
-	const bool is_float = elements.GetType().id() == LogicalTypeId::FLOAT;
-	const bool is_complete =
-	    is_float ? CopyElements<float>(elements, row * dims, query) : CopyElements<double>(elements, row * dims, query);
-	return is_complete && lm_diskann::IsIndexable(metric, query.data(), dims);
-}
 
 JoinQueries::JoinQueries(ClientContext &context_p, ColumnDataCollection &rows_p, const Expression &expression,
                          lm_diskann::Metric metric_p, std::shared_ptr<lm_diskann::AnnIndex> core_p)

@@ -36,9 +36,6 @@ struct JoinQueryBatch {
 	idx_t end = 0;
 };
 
-//! Reads the vector of a row of FLOAT[N] or DOUBLE[N], flat, into `query`. False: no index can search for it.
-bool ReadQueryVector(Vector &vectors, idx_t row, lm_diskann::Metric metric, std::vector<float> &query);
-
 //! Thread-safe.
 class JoinQueries {
 public:

@@ -1,9 +1,12 @@
 #include "adapter/join_search.hpp"
 
+#include "adapter/query_vector.hpp"
+
 #include "base/error.hpp"
 
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
+#include "duckdb/storage/table/scan_state.hpp"
 
 namespace duckdb {
 
@@ -130,7 +133,10 @@ bool JoinSearch::Traverse() {
 	if (!is_answered) {
 		return false;
 	}
-	table.VisitLocal(scratch, [&](DataChunk &chunk) { matcher.Offer(chunk, nearest); });
+	for (idx_t i = 0; i < table.LocalChunkCount(); i++) {
+		table.FetchLocal(i, scratch);
+		matcher.Offer(scratch, nearest);
+	}
 	return true;
 }
 
@@ -171,12 +177,13 @@ bool JoinSearch::TakeFrom(lm_diskann::SearchCursor &cursor) {
 //! Answers all left rows of the batch that the index could not answer, in one scan.
 void JoinSearch::SearchTable() {
 	std::vector<NearestRows> answers(unanswered.size(), NearestRows(spec.limit + spec.offset));
-	table.VisitAll(scratch, [&](DataChunk &chunk) {
+	const auto scan = table.StartScan();
+	while (table.NextOfScan(*scan, scratch)) {
 		for (idx_t i = 0; i < unanswered.size(); i++) {
 			SetLeftRow(unanswered[i]);
-			matcher.Offer(chunk, answers[i]);
+			matcher.Offer(scratch, answers[i]);
 		}
-	});
+	}
 	for (idx_t i = 0; i < unanswered.size(); i++) {
 		JoinMatches matches;
 		matches.left = unanswered[i];

@@ -3,6 +3,7 @@
 #include "adapter/compat.hpp"
 #include "adapter/garbage.hpp"
 #include "adapter/optimize_join.hpp"
+#include "adapter/optimize_range.hpp"
 #include "adapter/plan_match.hpp"
 #include "adapter/scan_path.hpp"
 #include "adapter/search_effort.hpp"
@@ -190,7 +191,8 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 	CollectGarbage(instance);
 	const bool has_any = ContainsOperator(*plan, LogicalOperatorType::LOGICAL_LIMIT) ||
 	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY) ||
-	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_DELIM_JOIN);
+	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_DELIM_JOIN) ||
+	                     ContainsOperator(*plan, LogicalOperatorType::LOGICAL_FILTER);
 	if (!has_any || !IsIndexScanEnabled(context)) {
 		return;
 	}
@@ -202,6 +204,7 @@ void PreOptimize(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &pl
 	InstanceState::Get(instance)->BeforeQuery();
 	const bool may_heal = !IsOnlyExplained(*plan);
 	RewriteLateralJoins(context, plan, may_heal);
+	RewriteRanges(context, *plan, may_heal);
 	Visit(input, *plan, may_heal);
 }
 

@@ -1,5 +1,7 @@
 #include "adapter/table_rows.hpp"
 
+#include "adapter/row_filter.hpp"
+
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/storage/data_table.hpp"
@@ -11,31 +13,11 @@
 
 namespace duckdb {
 
-namespace {
-
-StorageIndex ToStorageIndex(const ColumnIndex &column) {
-	vector<StorageIndex> children;
-	for (const auto &child : column.GetChildIndexes()) {
-		children.push_back(ToStorageIndex(child));
-	}
-	return StorageIndex(column.GetPrimaryIndex(), std::move(children));
-}
-
-} // namespace
-
 TableRows::TableRows(ClientContext &context_p, TableCatalogEntry &table, const vector<ColumnIndex> &column_ids)
     : context(context_p), storage(table.GetStorage()), transaction(DuckTransaction::Get(context, storage.db)) {
 	for (const auto &column : column_ids) {
-		if (column.IsRowIdColumn()) {
-			columns.emplace_back();
-			types.push_back(LogicalType::ROW_TYPE);
-			continue;
-		}
-		const auto &definition = table.GetColumn(column.ToLogical());
-		auto storage_index = ToStorageIndex(column);
-		storage_index.SetIndex(definition.StorageOid());
-		columns.push_back(std::move(storage_index));
-		types.push_back(definition.Type());
+		columns.push_back(ToStorageIndex(table, column));
+		types.push_back(ColumnTypeOf(table, column));
 	}
 	columns.emplace_back();
 	types.push_back(LogicalType::ROW_TYPE);
@@ -75,37 +57,52 @@ void TableRows::Fetch(const std::vector<row_t> &row_ids, DataChunk &chunk) const
 	storage.Fetch(transaction, chunk, columns, id_vector, row_ids.size(), fetch);
 }
 
-void TableRows::VisitLocal(DataChunk &scratch, const std::function<void(DataChunk &chunk)> &visit) const {
-	const auto chunk_count = local_rows->Count() == 0 ? 0 : local_rows->ChunkCount();
-	for (idx_t i = 0; i < chunk_count; i++) {
-		scratch.Reset();
-		local_rows->FetchChunk(i, scratch);
-		visit(scratch);
-	}
+idx_t TableRows::LocalChunkCount() const {
+	return local_ids.empty() ? 0 : local_rows->ChunkCount();
 }
 
-void TableRows::VisitAll(DataChunk &scratch, const std::function<void(DataChunk &chunk)> &visit) const {
-	TableScanState scan;
-	storage.InitializeScan(context, transaction, scan, columns);
-	while (true) {
-		if (context.interrupted) {
-			throw InterruptException();
-		}
-		scratch.Reset();
-		storage.Scan(transaction, scratch, scan);
-		if (scratch.size() == 0) {
-			return;
-		}
-		visit(scratch);
+void TableRows::FetchLocal(idx_t position, DataChunk &chunk) const {
+	chunk.Reset();
+	local_rows->FetchChunk(position, chunk);
+}
+
+unique_ptr<TableScanState> TableRows::StartScan() const {
+	auto scan = make_uniq<TableScanState>();
+	storage.InitializeScan(context, transaction, *scan, columns);
+	return scan;
+}
+
+bool TableRows::NextOfScan(TableScanState &scan, DataChunk &chunk) const {
+	if (context.interrupted) {
+		throw InterruptException();
 	}
+	chunk.Reset();
+	storage.Scan(transaction, chunk, scan);
+	return chunk.size() > 0;
+}
+
+idx_t TableRows::DropRows(DataChunk &chunk, const std::unordered_set<row_t> &row_ids) {
+	auto &row_id_column = chunk.data.back();
+	row_id_column.Flatten(chunk.size());
+	const auto ids = FlatVector::GetData<row_t>(row_id_column);
+	SelectionVector selection(chunk.size());
+	idx_t count = 0;
+	for (idx_t i = 0; i < chunk.size(); i++) {
+		if (row_ids.count(ids[i]) == 0) {
+			selection.set_index(count++, i);
+		}
+	}
+	if (count < chunk.size()) {
+		chunk.Slice(selection, count);
+	}
+	return count;
 }
 
 void TableRows::CopyLocal(row_t row_id, DataChunk &scratch, DataChunk &target) const {
 	const auto place = std::lower_bound(local_ids.begin(), local_ids.end(), row_id) - local_ids.begin();
 	idx_t begin = 0;
-	for (idx_t i = 0; i < local_rows->ChunkCount(); i++) {
-		scratch.Reset();
-		local_rows->FetchChunk(i, scratch);
+	for (idx_t i = 0; i < LocalChunkCount(); i++) {
+		FetchLocal(i, scratch);
 		if (idx_t(place) < begin + scratch.size()) {
 			const auto row = idx_t(place) - begin;
 			const auto end = target.size();

@@ -5,6 +5,7 @@
 #include "adapter/errors.hpp"
 #include "adapter/heal.hpp"
 #include "adapter/instance_state.hpp"
+#include "adapter/recall.hpp"
 #include "adapter/row_function.hpp"
 #include "adapter/verify.hpp"
 
@@ -198,6 +199,71 @@ unique_ptr<GlobalTableFunctionState> InitVerify(ClientContext &context, TableFun
 }
 
 //===--------------------------------------------------------------------===//
+// lm_diskann_recall('idx', k := 10, samples := 100)
+//===--------------------------------------------------------------------===//
+//! Bounds the memory of the samples and their exact answers.
+constexpr int64_t SAMPLES_MAX = 10000;
+
+struct RecallBindData : public NamedIndexBindData {
+	idx_t k = 10;
+	idx_t sample_count = 100;
+};
+
+void ReadCount(const TableFunctionBindInput &input, const char *parameter, int64_t max, idx_t &count) {
+	const auto found = input.named_parameters.find(parameter);
+	if (found == input.named_parameters.end()) {
+		return;
+	}
+	const auto &value = found->second;
+	if (value.IsNull() || BigIntValue::Get(value) < 1 || BigIntValue::Get(value) > max) {
+		throw InvalidInputException("lm_diskann_recall: \"%s\" must be between 1 and %lld, found %s", parameter, max,
+		                            value.ToString());
+	}
+	count = idx_t(BigIntValue::Get(value));
+}
+
+unique_ptr<FunctionData> BindRecall(ClientContext &, TableFunctionBindInput &input, vector<LogicalType> &types,
+                                    vector<string> &names) {
+	auto bind_data = make_uniq<RecallBindData>();
+	bind_data->index_name = RequireIndexName(input, "lm_diskann_recall");
+	ReadCount(input, "k", lm_diskann::L_SEARCH_MAX - 1, bind_data->k);
+	ReadCount(input, "samples", SAMPLES_MAX, bind_data->sample_count);
+	SetColumns({{"index_name", LogicalType::VARCHAR},
+	            {"k", LogicalType::BIGINT},
+	            {"samples", LogicalType::BIGINT},
+	            {"l_search", LogicalType::BIGINT},
+	            {"recall", LogicalType::DOUBLE},
+	            {"latency_mean_ms", LogicalType::DOUBLE},
+	            {"latency_p99_ms", LogicalType::DOUBLE},
+	            {"blocks_read_mean", LogicalType::DOUBLE},
+	            {"cache_hits_mean", LogicalType::DOUBLE},
+	            {"hops_mean", LogicalType::DOUBLE}},
+	           types, names);
+	return std::move(bind_data);
+}
+
+unique_ptr<GlobalTableFunctionState> InitRecall(ClientContext &context, TableFunctionInitInput &input) {
+	const auto &bind_data = input.bind_data->Cast<RecallBindData>();
+	auto state = make_uniq<RowsState>();
+	for (auto &entry : FindIndexes(context, bind_data.index_name)) {
+		if (!entry.index.live) {
+			throw InvalidInputException("%s%s", IndexMessagePrefix(entry.index_name), DESTROYED_INDEX_REASON);
+		}
+		const auto report = MeasureRecall(context, entry.table, entry.index, bind_data.k, bind_data.sample_count);
+		const auto measured = [&](double value) {
+			return report.sample_count > 0 ? Value::DOUBLE(value) : Value(LogicalType::DOUBLE);
+		};
+		state->rows.push_back({Value(entry.index_name), CountValue(report.k), CountValue(report.sample_count),
+		                       CountValue(report.search_list_size),
+		                       report.recall ? Value::DOUBLE(*report.recall) : Value(LogicalType::DOUBLE),
+		                       measured(report.latency_mean_ms), measured(report.latency_p99_ms),
+		                       measured(report.blocks_read_mean), measured(report.cache_hits_mean),
+		                       measured(report.hops_mean)});
+	}
+	return std::move(state);
+}
+
+//===--------------------------------------------------------------------===//
 // PRAGMA lm_diskann_rebuild('idx')
 //===--------------------------------------------------------------------===//
 //! The one index a pragma names.
@@ -227,6 +293,10 @@ void RegisterFunctions(ExtensionLoader &loader) {
 	loader.RegisterFunction(TableFunction("lm_diskann_progress", {}, EmitRows, BindProgress, InitProgress));
 	loader.RegisterFunction(
 	    TableFunction("lm_diskann_verify", {LogicalType::VARCHAR}, EmitRows, BindVerify, InitVerify));
+	TableFunction recall("lm_diskann_recall", {LogicalType::VARCHAR}, EmitRows, BindRecall, InitRecall);
+	recall.named_parameters["k"] = LogicalType::BIGINT;
+	recall.named_parameters["samples"] = LogicalType::BIGINT;
+	loader.RegisterFunction(recall);
 	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_compact", Compact, {LogicalType::VARCHAR}));
 	loader.RegisterFunction(PragmaFunction::PragmaCall("lm_diskann_rebuild", Rebuild, {LogicalType::VARCHAR}));
 }

@@ -4,6 +4,7 @@ BUILD := build/release
 SECONDS ?= 60
 KILLS ?= 200
 PORT ?= 8787
+QUERIES ?= 50000
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
 .PHONY: all build setup test dist inspect soak fuzz demo sanitize tidy format check-format clean help
@@ -15,7 +16,8 @@ help:
 	@echo 'make test         all tests'
 	@echo 'make dist         the release archive, in build/release/dist'
 	@echo 'make inspect      DB=file.duckdb: a page to look at its indexes, on 127.0.0.1, PORT=8787'
-	@echo 'make soak         random faults and losses of power for SECONDS=60, then KILLS=200 process kills'
+	@echo 'make soak         random faults and losses of power for SECONDS=60, KILLS=200 process kills,'
+	@echo '                  QUERIES=50000 random queries'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
@@ -45,6 +47,7 @@ inspect: build
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)
 	@$(BUILD)/test/soak_kill $(KILLS)
+	@$(BUILD)/test/soak_queries $(QUERIES)
 
 demo: build
 	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \

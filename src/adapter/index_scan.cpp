@@ -3,6 +3,7 @@
 #include "adapter/candidate_search.hpp"
 #include "adapter/errors.hpp"
 #include "adapter/query_vector.hpp"
+#include "adapter/search_report.hpp"
 
 #include "base/error.hpp"
 
@@ -359,14 +360,7 @@ InsertionOrderPreservingMap<string> CandidateScanState::Counters() const {
 	if (search) {
 		search->Describe(result);
 	}
-	result["Blocks Read"] = std::to_string(counters.blocks_read);
-	result["Cache Hits"] = std::to_string(counters.cache_hits);
-	result["Hops"] = std::to_string(counters.hops);
-	result["Exact Distances"] = std::to_string(counters.distances_exact);
-	result["Estimated Distances"] = std::to_string(counters.distances_estimated);
-	if (!fallback_reason.empty()) {
-		result["Fallback"] = fallback_reason;
-	}
+	ReportSearch(counters, fallback_reason, result);
 	return result;
 }
 

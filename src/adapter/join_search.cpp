@@ -47,6 +47,20 @@ string JoinProgress::FallbackReason() {
 	return fallback_reason;
 }
 
+void JoinProgress::Add(const lm_diskann::SearchCounters &counters) {
+	const lock_guard<mutex> guard(lock);
+	sums.blocks_read += counters.blocks_read;
+	sums.cache_hits += counters.cache_hits;
+	sums.hops += counters.hops;
+	sums.distances_exact += counters.distances_exact;
+	sums.distances_estimated += counters.distances_estimated;
+}
+
+lm_diskann::SearchCounters JoinProgress::Counters() {
+	const lock_guard<mutex> guard(lock);
+	return sums;
+}
+
 JoinSearch::JoinSearch(ClientContext &context_p, const IndexJoinSpec &spec_p,
                        const vector<unique_ptr<Expression>> &expressions, const vector<LogicalType> &left_types,
                        const TableRows &table_p, std::shared_ptr<lm_diskann::AnnIndex> core_p, JoinProgress &progress_p)
@@ -129,7 +143,7 @@ bool JoinSearch::IsWorthAnIndex() const {
 bool JoinSearch::Traverse() {
 	auto cursor = core->Search(query.data(), target_count, spec.search_list_size, spec.beam_width);
 	const bool is_answered = TakeFrom(cursor);
-	AddCounters(cursor.Counters());
+	progress.Add(cursor.Counters());
 	if (!is_answered) {
 		return false;
 	}
@@ -195,14 +209,6 @@ void JoinSearch::SearchTable() {
 		core->Counters().fallbacks += unanswered.size();
 	}
 	unanswered.clear();
-}
-
-void JoinSearch::AddCounters(const lm_diskann::SearchCounters &counters) {
-	progress.blocks_read += counters.blocks_read;
-	progress.cache_hits += counters.cache_hits;
-	progress.hops += counters.hops;
-	progress.distances_exact += counters.distances_exact;
-	progress.distances_estimated += counters.distances_estimated;
 }
 
 } // namespace duckdb

@@ -21,14 +21,16 @@ struct JoinProgress {
 	//! Rows that were tested against the conditions, and those that passed.
 	atomic<idx_t> tested {0};
 	atomic<idx_t> passed {0};
-	atomic<uint64_t> blocks_read {0}, cache_hits {0}, hops {0}, distances_exact {0}, distances_estimated {0};
 
 	void NoteFallback(const string &reason);
 	string FallbackReason();
+	void Add(const lm_diskann::SearchCounters &counters);
+	lm_diskann::SearchCounters Counters();
 
 private:
 	mutex lock;
 	string fallback_reason;
+	lm_diskann::SearchCounters sums;
 };
 
 //! The matches of one left row, nearest first.
@@ -64,7 +66,6 @@ private:
 	bool IsWorthAnIndex() const;
 	void SearchTable();
 	void SetLeftRow(const JoinQueryGroup::Row &left);
-	void AddCounters(const lm_diskann::SearchCounters &counters);
 
 	ClientContext &context;
 	const IndexJoinSpec &spec;

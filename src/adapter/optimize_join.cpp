@@ -3,6 +3,7 @@
 #include "adapter/index_join.hpp"
 #include "adapter/lateral_match.hpp"
 #include "adapter/plan_match.hpp"
+#include "adapter/search_effort.hpp"
 #include "adapter/settings.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
@@ -54,8 +55,7 @@ IndexJoinSpec MakeSpec(ClientContext &context, const LogicalComparisonJoin &join
 	}
 	spec.limit = match.limit;
 	spec.offset = match.offset;
-	const auto session_size = SessionSearchListSize(context);
-	spec.search_list_size = session_size ? *session_size : index->Configuration()->l_search;
+	spec.search_list_size = ChooseSearchEffort(context, *index, spec.limit + spec.offset).list_size;
 	spec.beam_width = BeamWidth(context);
 	spec.is_left_join = join.join_type != JoinType::INNER;
 	spec.filter_count = match.filters.size();

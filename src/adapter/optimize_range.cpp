@@ -2,6 +2,7 @@
 
 #include "adapter/plan_match.hpp"
 #include "adapter/range_scan.hpp"
+#include "adapter/search_effort.hpp"
 #include "adapter/settings.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
@@ -19,6 +20,9 @@
 namespace duckdb {
 
 namespace {
+
+//! The list of a range search reaches beyond the rows within as far as that of a search for so many.
+constexpr idx_t MARGIN_ROWS = 10;
 
 //! distance < radius, taken apart; both are part of the condition.
 struct RangeCondition {
@@ -79,6 +83,22 @@ bool Provides(LogicalOperator &op, idx_t table_index) {
 	return false;
 }
 
+//! A join returns the same rows that meet a condition on one side when only such rows come from there.
+bool MayFilterBelow(JoinType type, idx_t child) {
+	switch (type) {
+	case JoinType::INNER:
+		return true;
+	case JoinType::LEFT:
+	case JoinType::SEMI:
+	case JoinType::ANTI:
+	case JoinType::MARK:
+	case JoinType::SINGLE:
+		return child == 0;
+	default:
+		return false;
+	}
+}
+
 struct ConditionedScan {
 	LogicalGet *get = nullptr;
 	//! Each row of the scan is one row of the operator.
@@ -86,7 +106,7 @@ struct ConditionedScan {
 };
 
 //! The scan that `distance` is over, rewriting it to the scan's columns, through operators below which a condition on
-//! one table holds as well as above them: projections, filters, cross products and inner joins.
+//! one table holds as well as above them: projections, filters, cross products and joins.
 ConditionedScan FindConditionedScan(LogicalOperator &op, unique_ptr<Expression> &distance) {
 	ConditionedScan result;
 	auto current = &op;
@@ -107,10 +127,11 @@ ConditionedScan FindConditionedScan(LogicalOperator &op, unique_ptr<Expression> 
 			break;
 		case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
 		case LogicalOperatorType::LOGICAL_ANY_JOIN:
-			if (current->Cast<LogicalJoin>().join_type != JoinType::INNER) {
+		case LogicalOperatorType::LOGICAL_DELIM_JOIN:
+			child = Provides(*current->children[0], table_index.GetIndex()) ? 0 : 1;
+			if (!MayFilterBelow(current->Cast<LogicalJoin>().join_type, child)) {
 				return result;
 			}
-			child = Provides(*current->children[0], table_index.GetIndex()) ? 0 : 1;
 			break;
 		case LogicalOperatorType::LOGICAL_CROSS_PRODUCT:
 			child = Provides(*current->children[0], table_index.GetIndex()) ? 0 : 1;
@@ -172,8 +193,8 @@ bool RangeRule::TryRewrite(LogicalFilter &filter, const RangeCondition &conditio
 	bind_data->query = match->query->Copy();
 	bind_data->radius = condition.radius->Copy();
 	bind_data->row_count = is_ordered_by && scan.is_direct ? above.row_count : 0;
-	const auto session_size = SessionSearchListSize(context);
-	bind_data->search_list_size = session_size ? *session_size : index->Configuration()->l_search;
+	const auto nearest_count = bind_data->row_count > 0 ? bind_data->row_count : MARGIN_ROWS;
+	bind_data->search_list_size = ChooseSearchEffort(context, *index, nearest_count).list_size;
 	bind_data->beam_width = BeamWidth(context);
 	bind_data->index = std::move(index);
 	get->function = RangeScanFunction();

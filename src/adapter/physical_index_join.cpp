@@ -1,6 +1,7 @@
 #include "adapter/physical_index_join.hpp"
 
 #include "adapter/join_output.hpp"
+#include "adapter/search_report.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/parallel/task_scheduler.hpp"
@@ -146,15 +147,7 @@ InsertionOrderPreservingMap<string> PhysicalIndexJoin::ExtraSourceParams(GlobalS
 	result["Type"] = GetName();
 	result["Queries"] = std::to_string(progress.queries.load());
 	result["Exact Queries"] = std::to_string(progress.exact_queries.load());
-	result["Blocks Read"] = std::to_string(progress.blocks_read.load());
-	result["Cache Hits"] = std::to_string(progress.cache_hits.load());
-	result["Hops"] = std::to_string(progress.hops.load());
-	result["Exact Distances"] = std::to_string(progress.distances_exact.load());
-	result["Estimated Distances"] = std::to_string(progress.distances_estimated.load());
-	const auto reason = progress.FallbackReason();
-	if (!reason.empty()) {
-		result["Fallback"] = reason;
-	}
+	ReportSearch(progress.Counters(), progress.FallbackReason(), result);
 	return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "adapter/index_scan.hpp"
 #include "adapter/query_vector.hpp"
+#include "adapter/search_report.hpp"
 #include "adapter/table_rows.hpp"
 
 #include "base/error.hpp"
@@ -302,14 +303,7 @@ InsertionOrderPreservingMap<string> RangeScanState::Counters() const {
 	InsertionOrderPreservingMap<string> result;
 	// EXPLAIN ANALYZE names every scan TABLE_SCAN.
 	result["Type"] = "LM_DISKANN_INDEX_SCAN";
-	result["Blocks Read"] = std::to_string(counters.blocks_read);
-	result["Cache Hits"] = std::to_string(counters.cache_hits);
-	result["Hops"] = std::to_string(counters.hops);
-	result["Exact Distances"] = std::to_string(counters.distances_exact);
-	result["Estimated Distances"] = std::to_string(counters.distances_estimated);
-	if (!fallback_reason.empty()) {
-		result["Fallback"] = fallback_reason;
-	}
+	ReportSearch(counters, fallback_reason, result);
 	return result;
 }
 

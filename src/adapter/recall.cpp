@@ -3,6 +3,7 @@
 #include "adapter/errors.hpp"
 #include "adapter/nearest_rows.hpp"
 #include "adapter/row_scan.hpp"
+#include "adapter/search_effort.hpp"
 #include "adapter/settings.hpp"
 
 #include "base/error.hpp"
@@ -169,9 +170,8 @@ idx_t RecallMeasurement::CountHits(Sample &sample, const std::vector<lm_diskann:
 RecallReport RecallMeasurement::Run(idx_t sample_count) {
 	RecallReport report;
 	report.k = k;
-	const auto session_size = SessionSearchListSize(context);
 	report.search_list_size =
-	    MaxValue<uint32_t>(session_size ? *session_size : configuration.l_search, uint32_t(k) + 1);
+	    MaxValue<uint32_t>(ChooseSearchEffort(context, *index.live, k).list_size, uint32_t(k) + 1);
 	ChooseSamples(sample_count);
 	report.sample_count = samples.size();
 	if (samples.empty()) {

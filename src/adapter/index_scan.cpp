@@ -279,11 +279,12 @@ bool CandidateScanState::NextFromLocalStorage() {
 		if (selector) {
 			selector->Keep(rows);
 		}
+		KeepNotEmitted();
 	} while (rows.size() == 0);
 	return true;
 }
 
-//! Leaves in `rows` those that no earlier phase emitted.
+//! Leaves in `rows` those that other operators let pass and that no earlier phase emitted.
 void CandidateScanState::KeepNotEmitted() {
 	auto &row_ids = rows.data.back();
 	row_ids.Flatten(rows.size());

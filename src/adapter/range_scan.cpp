@@ -348,7 +348,6 @@ InsertionOrderPreservingMap<string> DynamicToString(TableFunctionDynamicToString
 TableFunction RangeScanFunction() {
 	// All that makes seq_scan's other services safe is the same.
 	auto function = IndexScanFunction();
-	function.name = "lm_diskann_range_scan";
 	function.init_global = InitGlobal;
 	function.function = Scan;
 	function.cardinality = Cardinality;

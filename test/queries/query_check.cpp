@@ -67,7 +67,7 @@ QueryCheck::QueryCheck(uint64_t seed) : generator(seed) {
 	}
 	// Answers that are as free as ties are must not depend on which thread was first.
 	Execute(*sessions[0].connection, "SET threads = 2");
-	Execute(*sessions[0].connection, generator.MakeTables(100 + generator.Below(800)));
+	Execute(*sessions[0].connection, generator.MakeTables(100 + generator.Below(400)));
 }
 
 QueryCheck::~QueryCheck() = default;

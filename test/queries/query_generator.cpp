@@ -43,10 +43,10 @@ std::string QueryGenerator::MakeTables(int64_t row_count) {
 	                  "CREATE VIEW w AS SELECT id AS key, g AS kind, v AS embedding FROM t;"
 	                  "INSERT INTO t VALUES " +
 	                  Rows(row_count) + ";";
-	for (int64_t i = 0; i < 30; i++) {
+	for (int64_t i = 0; i < 15; i++) {
 		sql += "INSERT INTO q VALUES (" + Text(i) + ", " + Text(Below(10)) + ", " + Vector() + ");";
 	}
-	sql += "INSERT INTO q SELECT id + 100, g, v FROM q WHERE id < 5;";
+	sql += "INSERT INTO q SELECT id + 100, g, v FROM q WHERE id < 3;";
 	return sql + "CREATE INDEX t_idx ON t USING LM_DISKANN (v)";
 }
 
@@ -80,13 +80,13 @@ std::string QueryGenerator::Condition(const std::string &table) {
 	case 5:
 		return column("flag");
 	case 6:
-		return column("id") + " BETWEEN " + Text(Below(200)) + " AND " + Text(200 + Below(800));
+		return column("id") + " BETWEEN " + Text(Below(200)) + " AND " + Text(100 + Below(400));
 	case 7:
 		return column("v") + " IS NOT NULL";
 	case 8:
 		return "(" + column("flag") + " OR " + column("g") + " > " + Text(Below(10)) + ")";
 	case 9:
-		return column("g") + " IN (SELECT g FROM q WHERE q.id < " + Text(Below(20)) + ")";
+		return column("g") + " IN (SELECT g FROM q WHERE q.id < " + Text(Below(10)) + ")";
 	case 10:
 		return column("id") + " < 0";
 	default:
@@ -139,7 +139,7 @@ GeneratedQuery QueryGenerator::TopK() {
 		break;
 	case 3: {
 		query.shape = "vector of another row";
-		const auto other = Distance("t", "(SELECT v FROM q WHERE q.id = " + Text(Below(30)) + ")");
+		const auto other = Distance("t", "(SELECT v FROM q WHERE q.id = " + Text(Below(15)) + ")");
 		query.universe = "SELECT t.id, " + other + " AS d FROM t" + where;
 		query.sql = query.universe + " ORDER BY d" + limit;
 		break;

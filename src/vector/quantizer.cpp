@@ -18,10 +18,6 @@ namespace {
 
 constexpr uint32_t QUANTIZER_VERSION = 1;
 constexpr size_t ROTATION_ROUNDS = 4;
-//! Rows a reference is trained on, rounds of training, and the count below which one reference serves all.
-constexpr size_t TRAINING_ROWS_PER_REFERENCE = 32;
-constexpr size_t TRAINING_ROUNDS = 5;
-constexpr uint64_t REFERENCES_MIN = 16, REFERENCES_MAX = 1024, ROWS_FOR_REFERENCES = 256;
 constexpr uint64_t DIMS_MAX = 16384;
 //! Threshold of ternary weight networks (Li et al., 2016): near the optimum once the vector is rotated.
 constexpr float TERNARY_THRESHOLD = 0.7F;
@@ -93,17 +89,6 @@ double PortableSquaredL2(const float *a, const float *b, size_t dims) {
 		sum += difference * difference;
 	}
 	return sum;
-}
-
-//! Scales to unit length; false when the length is zero or not finite.
-bool Normalize(const float *source, float *target, size_t dims) {
-	const double norm = std::sqrt(PortableSquaredNorm(source, dims));
-	const bool has_length = norm > 0 && std::isfinite(norm);
-	const double scale = has_length ? 1.0 / norm : 0.0;
-	for (size_t i = 0; i < dims; i++) {
-		target[i] = float(double(source[i]) * scale);
-	}
-	return has_length;
 }
 
 //! Levels on a uniform grid of the given step.
@@ -182,6 +167,16 @@ Quantizer::Quantizer(Metric metric_p, CodeFamily family_p, size_t dims_p, uint64
 	}
 }
 
+bool Quantizer::Normalize(const float *source, float *target, size_t dims) {
+	const double norm = std::sqrt(PortableSquaredNorm(source, dims));
+	const bool has_length = norm > 0 && std::isfinite(norm);
+	const double scale = has_length ? 1.0 / norm : 0.0;
+	for (size_t i = 0; i < dims; i++) {
+		target[i] = float(double(source[i]) * scale);
+	}
+	return has_length;
+}
+
 void Quantizer::Rotate(const float *source, float *target) const {
 	std::memcpy(target, source, dims * sizeof(float));
 	size_t window = 1;
@@ -204,66 +199,6 @@ void Quantizer::RotateReferences() {
 	rotated_references.resize(references.size());
 	for (size_t k = 0; k < ReferenceCount(); k++) {
 		Rotate(Reference(k), rotated_references.data() + k * dims);
-	}
-}
-
-size_t Quantizer::ReferenceCountFor(uint64_t row_count) {
-	if (row_count < ROWS_FOR_REFERENCES) {
-		return 1;
-	}
-	return std::clamp<size_t>(size_t(std::llround(std::sqrt(double(row_count)))), REFERENCES_MIN, REFERENCES_MAX);
-}
-
-Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
-                           uint64_t seed) {
-	Quantizer quantizer(metric, family, dims, seed);
-	const size_t count = sample.size() / dims;
-	std::vector<float> rows(sample.begin(), sample.end());
-	for (size_t i = 0; metric == Metric::COSINE && i < count; i++) {
-		Normalize(rows.data() + i * dims, rows.data() + i * dims, dims);
-	}
-	if (row_count < ROWS_FOR_REFERENCES || count < REFERENCES_MIN) {
-		quantizer.references.assign(dims, 0.0F);
-		for (size_t i = 0; metric == Metric::L2SQ && i < count; i++) {
-			for (size_t j = 0; j < dims; j++) {
-				quantizer.references[j] += rows[i * dims + j] / float(count);
-			}
-		}
-	} else {
-		quantizer.TrainReferences(rows, std::min(ReferenceCountFor(row_count), count));
-	}
-	quantizer.RotateReferences();
-	return quantizer;
-}
-
-//! Lloyd's iterations from a random choice of rows. A reference that loses all rows stays where it was.
-void Quantizer::TrainReferences(const std::vector<float> &rows, size_t reference_count) {
-	const size_t count = rows.size() / dims;
-	std::vector<size_t> order = Random(seed ^ 0x5851F42D4C957F2DULL).Permutation<size_t>(count);
-	order.resize(std::min(count, TRAINING_ROWS_PER_REFERENCE * reference_count));
-	for (size_t k = 0; k < reference_count; k++) {
-		const float *row = rows.data() + order[k] * dims;
-		references.insert(references.end(), row, row + dims);
-	}
-	std::vector<float> scratch;
-	std::vector<double> sums(references.size());
-	std::vector<size_t> counts(reference_count);
-	for (size_t round = 0; round < TRAINING_ROUNDS; round++) {
-		std::fill(sums.begin(), sums.end(), 0.0);
-		std::fill(counts.begin(), counts.end(), size_t(0));
-		for (const size_t i : order) {
-			const float *row = rows.data() + i * dims;
-			const size_t k = NearestOf(row);
-			counts[k]++;
-			for (size_t j = 0; j < dims; j++) {
-				sums[k * dims + j] += double(row[j]);
-			}
-		}
-		for (size_t k = 0; k < reference_count; k++) {
-			for (size_t j = 0; counts[k] > 0 && j < dims; j++) {
-				references[k * dims + j] = float(sums[k * dims + j] / double(counts[k]));
-			}
-		}
 	}
 }
 

@@ -34,6 +34,9 @@ struct CodeScalars {
 	uint16_t reference = 0;
 };
 
+//! Most references a quantizer may have.
+static constexpr uint64_t REFERENCES_MAX = 1024;
+
 //! The top bit of a stored reference does not belong to it: blocks keep a mark of theirs there.
 static constexpr uint16_t REFERENCE_MASK = 0x7FFF;
 
@@ -62,9 +65,7 @@ public:
 	//! Bytes of one packed code: dims rounded up to 128, times bits, over 8. Multiple of 16.
 	static size_t CodeBytes(CodeFamily family, size_t dims);
 
-	//! Learns K references by k-means on `sample` (row-major, `count` x `dims` floats, all finite; for COSINE any
-	//! length but zero: Train scales a copy). K = clamp(round(sqrt(row_count)), 16, 1024) bounded by count; K = 1 (the
-	//! zero vector for COSINE and IP, the mean for L2SQ) below 256 rows. Deterministic in (sample, seed).
+	//! QuantizerTraining as a whole, on a copy of `sample`.
 	static Quantizer Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
 	                       uint64_t seed);
 	//! K as Train chooses it from a sample that is large enough.
@@ -123,8 +124,11 @@ public:
 	void Rotate(const float *source, float *target) const;
 
 private:
+	friend class QuantizerTraining;
+
 	Quantizer(Metric metric_p, CodeFamily family_p, size_t dims_p, uint64_t seed_p);
-	void TrainReferences(const std::vector<float> &rows, size_t reference_count);
+	//! Scales to unit length; false when the length is zero or not finite.
+	static bool Normalize(const float *source, float *target, size_t dims);
 	void RotateReferences();
 	void PrepareReferences(const float *source, PreparedQuery &query) const;
 	uint16_t NearestOf(const float *vector) const;

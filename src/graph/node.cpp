@@ -103,9 +103,12 @@ NodeLayout NodeLayout::Create(uint32_t page_size, uint32_t dims, ElementType ele
 uint32_t NodeLayout::DegreeThatFits(uint32_t page_size, uint32_t dims, ElementType element_type, VectorStorage storage,
                                     CodeFamily family) {
 	const uint32_t fixed =
-	    uint32_t(sizeof(PageHead) + sizeof(NodeHead)) + StoredVectorBytes(element_type, storage, dims) + 2;
+	    uint32_t(sizeof(PageHead) + sizeof(NodeHead)) + StoredVectorBytes(element_type, storage, dims);
 	const uint32_t edge_bytes = EDGE_SCALAR_BYTES + uint32_t(Quantizer::CodeBytes(family, dims));
-	return page_size > fixed ? (page_size - fixed) / edge_bytes : 0;
+	const uint32_t degree = page_size > fixed ? (page_size - fixed) / edge_bytes : 0;
+	// An odd number of references is padded by two bytes.
+	const bool has_room = fixed + degree * edge_bytes + 2 * (degree % 2) <= page_size;
+	return has_room || degree == 0 ? degree : degree - 1;
 }
 
 NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_id, uint64_t node_end)

@@ -3,6 +3,7 @@
 #include "index/options.hpp"
 
 #include "base/error.hpp"
+#include "graph/node.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -46,6 +47,25 @@ TEST(Options, EachWrongValueIsNamed) {
 	          "option \"target_recall\" must be a number between 0.5 and 0.999, found \"1\"");
 	EXPECT_EQ(MessageOf({{"seed", "1.5"}}), "option \"seed\" must be a BIGINT, found \"1.5\"");
 	EXPECT_NE(MessageOf({{"M", "16"}}).find("unknown option \"M\"; the options are metric, R,"), std::string::npos);
+}
+
+//! Bytes of the file a vector takes, in parts of its floats.
+double SizeShare(uint32_t dims, const char *vectors) {
+	const IndexConfiguration configuration =
+	    Configure(ParseOptions({{"vectors", vectors}}), ElementType::FLOAT32, dims);
+	const NodeLayout layout = NodeLayout::Create(configuration.page_size, dims, ElementType::FLOAT32,
+	                                             configuration.vectors, configuration.max_degree, configuration.codes);
+	return double(configuration.page_size) / layout.nodes_per_page / (dims * sizeof(float));
+}
+
+TEST(Options, ABlockIsSoManyTimesItsVector) {
+	EXPECT_EQ(SizeShare(128, "native"), 8.0);
+	EXPECT_EQ(SizeShare(384, "native"), 8192.0 / 1536);
+	EXPECT_EQ(SizeShare(768, "native"), 4.0);
+	EXPECT_NEAR(SizeShare(1536, "native"), 2.67, 0.01);
+	EXPECT_EQ(SizeShare(128, "int8"), 8.0);
+	EXPECT_NEAR(SizeShare(768, "int8"), 2.67, 0.01);
+	EXPECT_NEAR(SizeShare(1536, "int8"), 1.33, 0.01);
 }
 
 TEST(Options, AutomaticChoicesFollowTheRule) {

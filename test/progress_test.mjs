@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { DuckDBInstance } from '@duckdb/node-api';
 
 const ROWS = 20000;
-const PHASES = ['scanning', 'training', 'assigning', 'arranging', 'linking', 'connecting', 'encoding', 'writing',
-	'finishing', 'measuring recall', 'publishing'];
+const PHASES = ['scanning', 'sampling', 'training', 'assigning', 'ordering', 'arranging', 'linking', 'connecting',
+	'filling', 'encoding', 'writing', 'finishing', 'measuring recall', 'publishing'];
 
 const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' });
 const [builder, watcher] = [await instance.connect(), await instance.connect()];

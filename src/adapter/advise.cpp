@@ -4,6 +4,7 @@
 #include "adapter/errors.hpp"
 #include "adapter/row_function.hpp"
 #include "adapter/row_scan.hpp"
+#include "adapter/settings.hpp"
 #include "adapter/table_build.hpp"
 
 #include "base/error.hpp"
@@ -198,13 +199,14 @@ unique_ptr<GlobalTableFunctionState> Init(ClientContext &context, TableFunctionI
 	const auto &bind_data = input.bind_data->Cast<AdviseBindData>();
 	const auto sample = TakeSample(context, bind_data);
 	const auto account = InstanceState::Get(DatabaseInstance::GetDatabase(context))->Account();
-	BuildMemory memory(context, FUNCTION);
+	MemoryShare memory(account);
 	lm_diskann::AdviceRequest request;
 	request.configuration = bind_data.configuration;
 	request.row_count = sample.row_count;
 	request.sample = sample.Batch();
 	request.thread_count = uint32_t(TaskScheduler::GetScheduler(context).NumberOfThreads());
-	request.reserve_memory = [&](uint64_t bytes) { memory.Reserve(bytes); };
+	request.resources.memory_max = BuildMemoryBudget(context);
+	request.resources.set_memory = [&](uint64_t bytes) { memory.Resize(bytes); };
 	request.make_file = [&] { return make_uniq<AccountedMemoryFile>(account); };
 	request.is_stopped = [&] { return context.interrupted.load(); };
 	const auto advice = WithDuckDBErrors(FUNCTION, [&] { return lm_diskann::Advise(request); });

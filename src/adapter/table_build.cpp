@@ -16,37 +16,13 @@
 
 namespace duckdb {
 
-BuildMemory::BuildMemory(ClientContext &context, string index_name_p)
-    : index_name(std::move(index_name_p)), budget_bytes(BuildMemoryBudget(context)),
-      share(InstanceState::Get(DatabaseInstance::GetDatabase(context))->Account()) {
-}
-
-void BuildMemory::Reserve(uint64_t bytes) {
-	lock_guard<mutex> guard(lock);
-	if (granted_bytes + bytes > budget_bytes) {
-		throw OutOfMemoryException("%sbuilding it needs at least %s of memory, but lm_diskann_build_memory allows %s; "
-		                           "raise it, or choose a smaller R or codes",
-		                           IndexMessagePrefix(index_name),
-		                           StringUtil::BytesToHumanReadableString(granted_bytes + bytes),
-		                           StringUtil::BytesToHumanReadableString(budget_bytes));
-	}
-	share.Resize(granted_bytes + bytes);
-	granted_bytes += bytes;
-}
-
-void BuildMemory::ReleaseAll() {
-	lock_guard<mutex> guard(lock);
-	share.Resize(0);
-	granted_bytes = 0;
-}
-
 TableBuild::TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
                        const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p,
                        const char *operation)
     : table(table_p), index_name(std::move(index_name_p)), configuration(configuration_p), column(std::move(column_p)),
-      memory(context, index_name) {
+      memory(InstanceState::Get(DatabaseInstance::GetDatabase(context))->Account()) {
 	builder = WithDuckDBErrors(index_name, [&] {
-		return make_uniq<lm_diskann::IndexBuilder>(configuration, [this](uint64_t bytes) { memory.Reserve(bytes); });
+		return make_uniq<lm_diskann::IndexBuilder>(configuration, Resources(BuildMemoryBudget(context)));
 	});
 	// Under the lock no append is under way, so what lies below this row count can no longer be taken back and its ids
 	// given to other rows.
@@ -68,9 +44,26 @@ OperationProgress TableBuild::Poll() {
 	return {phase.empty() ? "finishing" : phase, builder->Progress()};
 }
 
+lm_diskann::BuildResources TableBuild::Resources(uint64_t memory_max) {
+	lm_diskann::BuildResources resources;
+	resources.memory_max = memory_max;
+	resources.set_memory = [this](uint64_t bytes) { memory.Resize(bytes); };
+	// The index of an in-memory database lies in RAM anyway.
+	if (HasIndexFiles(table.db)) {
+		resources.create_scratch = [this] {
+			scratch = IndexFile::Make(table.db, GenerateUuid());
+			return scratch->CreateTemporary();
+		};
+	}
+	return resources;
+}
+
 TableBuild::~TableBuild() {
 	entry.reset();
 	builder.reset();
+	if (scratch) {
+		scratch->Remove();
+	}
 	if (file && !is_kept) {
 		file->Remove();
 	}
@@ -129,9 +122,12 @@ std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context)
 		lock_guard<mutex> guard(poll_lock);
 		builder.reset();
 	}
-	memory.ReleaseAll();
+	memory.Resize(0);
 	if (file) {
 		file->MoveIntoPlace();
+	}
+	if (scratch) {
+		scratch->Remove();
 	}
 	if (unindexable_count > 0) {
 		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index_name) + std::to_string(unindexable_count) +

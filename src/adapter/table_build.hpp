@@ -12,30 +12,13 @@
 
 namespace duckdb {
 
-//! The hard budget of one build: what is granted is also reserved in DuckDB, and given back at the end. Thread-safe.
-class BuildMemory {
-public:
-	BuildMemory(ClientContext &context, string index_name_p);
-
-	//! Throws OutOfMemoryException beyond the budget, or when DuckDB cannot make room.
-	void Reserve(uint64_t bytes);
-	void ReleaseAll();
-
-private:
-	const string index_name;
-	const uint64_t budget_bytes;
-	mutex lock;
-	uint64_t granted_bytes = 0;
-	MemoryShare share;
-};
-
 //! Errors of the core arrive as DuckDB's.
 class TableBuild {
 public:
 	//! `operation` is its name in lm_diskann_progress().
 	TableBuild(ClientContext &context, DataTable &table_p, string index_name_p,
 	           const lm_diskann::IndexConfiguration &configuration_p, IndexedColumn column_p, const char *operation);
-	//! Removes the file unless Keep was called.
+	//! Removes the scratch file, and the file unless Keep was called.
 	~TableBuild();
 
 	//! Scanned rows. Thread-safe; `seen_rows` belongs to the thread and is merged at its end.
@@ -69,14 +52,18 @@ public:
 	}
 
 private:
+	lm_diskann::BuildResources Resources(uint64_t memory_max);
+
 	DataTable &table;
 	const string index_name;
 	const lm_diskann::IndexConfiguration configuration;
 	const IndexedColumn column;
-	//! Declared before the builder, which gives back what it reserved when it goes.
-	BuildMemory memory;
+	//! What the build holds, reserved in DuckDB; declared before the builder, which goes first.
+	MemoryShare memory;
 	unique_ptr<lm_diskann::IndexBuilder> builder;
 	std::shared_ptr<IndexFile> file;
+	//! Vectors that memory has no room for, under a temporary name: a crash leaves it to the collection of garbage.
+	std::shared_ptr<IndexFile> scratch;
 	bool is_kept = false;
 	idx_t row_count_at_start = 0;
 	mutex lock;

@@ -18,7 +18,10 @@ constexpr size_t BATCH_SHARE = 50;
 //! Lists are filled to this degree while building; the blocks' remaining room is filled when they are written.
 constexpr uint32_t FILL_DEGREE_MAX = 32;
 constexpr uint32_t CONNECTING_ROUNDS_MAX = 3;
-constexpr size_t CONNECTING_ITEM_SIZE = 256;
+//! Nodes whose edges one item of connecting follows, and how many of these a search stands for.
+constexpr size_t CONNECTING_STEPS = 65536, CONNECTING_SEARCH_STEPS = 256;
+//! Share of the progress for filling.
+constexpr double FILLED_SHARE = 0.15;
 
 //! Calls `run(index)` for the indexes of item `item` of `count` ones cut into pieces of `size`.
 template <class FUNCTION>
@@ -37,9 +40,12 @@ struct GraphBuilder::Scratch {
 		bool is_expanded;
 	};
 
-	explicit Scratch(size_t list_size) {
+	Scratch(const BuildSpace &space, size_t list_size) : distance(space) {
 		list.reserve(list_size + 1);
 	}
+
+	BuildSpace::Point point;
+	BuildDistance distance;
 
 	//! Sorted list of the nearest found, at most list_size.
 	std::vector<ListEntry> list;
@@ -62,15 +68,25 @@ GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &par
 }
 
 uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
-	return count * (4 * uint64_t(max_degree) + sizeof(uint16_t) + 3 * sizeof(uint32_t));
+	// A batch's back-edges and groups, each of the size of two numbers, while linking; for a vector that doubles.
+	const uint64_t batch = std::min<uint64_t>(count, std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX));
+	const uint64_t batch_bytes = batch * std::min(max_degree, 2 * FILL_DEGREE_MAX) * 2 * 2 * sizeof(BackEdge);
+	// Order, forced degrees, linked degrees, reachability; lists of pending and unreachable nodes.
+	const uint64_t node_bytes = sizeof(uint32_t) + 2 * sizeof(uint16_t) + 1 + sizeof(uint32_t);
+	return FinalMemoryBytes(max_degree, count) + batch_bytes + count * node_bytes;
+}
+
+uint64_t GraphBuilder::FinalMemoryBytes(uint32_t max_degree, size_t count) {
+	return count * (uint64_t(max_degree) * sizeof(uint32_t) + sizeof(uint16_t) + sizeof(NodeId));
 }
 
 PruneLimits GraphBuilder::Limits() const {
 	return {parameters.max_degree, std::min(parameters.max_degree, FILL_DEGREE_MAX), float(parameters.alpha)};
 }
 
-double GraphBuilder::Progress() const {
-	return order.empty() ? 1.0 : double(linked_count.load(std::memory_order_relaxed)) / double(order.size());
+//! Progress when so many nodes are linked.
+double GraphBuilder::LinkedShare(size_t linked_count) const {
+	return (1 - FILLED_SHARE) * double(linked_count) / double(std::max<size_t>(1, order.size()));
 }
 
 bool GraphBuilder::NextPhase(Phase &phase) {
@@ -78,12 +94,19 @@ bool GraphBuilder::NextPhase(Phase &phase) {
 		StartBackEdges(phase);
 		return true;
 	}
-	linked_count = batch_end;
 	if (batch_end < order.size()) {
 		StartBatch(phase);
 		return true;
 	}
-	return StartConnecting(phase);
+	if (StartConnecting(phase)) {
+		return true;
+	}
+	if (linked_degrees.empty() && !degrees.empty()) {
+		StartFilling(phase);
+		return true;
+	}
+	ReleaseAllButEdges();
+	return false;
 }
 
 void GraphBuilder::StartBatch(Phase &phase) {
@@ -94,12 +117,11 @@ void GraphBuilder::StartBatch(Phase &phase) {
 	const size_t count = batch_end - batch_begin;
 	phase.name = "linking";
 	phase.item_count = (count + ITEM_SIZE - 1) / ITEM_SIZE;
+	phase.progress_begin = LinkedShare(batch_begin);
+	phase.progress_end = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.run = [this, count](size_t item) {
-		Scratch scratch(parameters.list_size);
-		ForItem(item, ITEM_SIZE, count, [&](size_t i) {
-			LinkNode(NodeId(order[batch_begin + i]), scratch);
-			linked_count.fetch_add(1, std::memory_order_relaxed);
-		});
+		Scratch scratch(space, parameters.list_size);
+		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(order[batch_begin + i]), scratch); });
 	};
 	has_back_edges_due = true;
 }
@@ -128,8 +150,10 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 	group_starts.push_back(back_edges.size());
 	phase.name = "linking";
 	phase.item_count = (group_count + ITEM_SIZE - 1) / ITEM_SIZE;
+	phase.progress_begin = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
+	phase.progress_end = LinkedShare(batch_end);
 	phase.run = [this, group_count](size_t item) {
-		Scratch scratch(parameters.list_size);
+		Scratch scratch(space, parameters.list_size);
 		ForItem(item, ITEM_SIZE, group_count, [&](size_t group) { AddBackEdges(group, scratch); });
 	};
 }
@@ -138,8 +162,9 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	scratch.list.clear();
 	scratch.expanded.clear();
 	scratch.seen.Clear();
+	space.Load(node, scratch.point);
 	const auto offer = [&](NodeId other) {
-		const ScoredNode scored {space.Distance(node, other), other};
+		const ScoredNode scored {space.Distance(scratch.point, other), other};
 		if (scratch.list.size() == parameters.list_size && !(scored < scratch.list.back().scored)) {
 			return;
 		}
@@ -193,9 +218,7 @@ void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
 		return;
 	}
 	SearchFor(node, scratch);
-	RobustPrune(
-	    scratch.expanded, Limits(), [this](NodeId a, NodeId b) { return space.Distance(a, b); }, scratch.chosen,
-	    scratch.dropped);
+	RobustPrune(scratch.expanded, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
 	SetNeighbors(node, scratch.chosen);
 }
 
@@ -214,72 +237,91 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 		return;
 	}
 	scratch.candidates.clear();
+	space.Load(target, scratch.point);
 	for (const uint32_t neighbor : present) {
-		scratch.candidates.push_back({space.Distance(target, NodeId(neighbor)), NodeId(neighbor)});
+		scratch.candidates.push_back({space.Distance(scratch.point, NodeId(neighbor)), NodeId(neighbor)});
 	}
 	for (size_t i = begin; i < end; i++) {
 		const NodeId source(back_edges[i].source);
-		scratch.candidates.push_back({space.Distance(target, source), source});
+		scratch.candidates.push_back({space.Distance(scratch.point, source), source});
 	}
 	std::sort(scratch.candidates.begin(), scratch.candidates.end());
 	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
 	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
 	                         scratch.candidates.end());
-	RobustPrune(
-	    scratch.candidates, Limits(), [this](NodeId a, NodeId b) { return space.Distance(a, b); }, scratch.chosen,
-	    scratch.dropped);
+	RobustPrune(scratch.candidates, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
 	SetNeighbors(target, scratch.chosen);
 }
 
-void GraphBuilder::MarkReachable(NodeId from) {
-	std::vector<uint32_t> pending = {from.value};
-	is_reachable[from.value] = true;
-	while (!pending.empty()) {
-		const NodeId node(pending.back());
-		pending.pop_back();
-		for (const uint32_t neighbor : Neighbors(node)) {
-			if (!is_reachable[neighbor]) {
-				is_reachable[neighbor] = true;
-				anchors[neighbor] = node;
-				pending.push_back(neighbor);
-			}
-		}
+bool GraphBuilder::MarkReachable(NodeId node) {
+	if (is_reachable[node.value]) {
+		return false;
 	}
+	is_reachable[node.value] = true;
+	pending.push_back(node.value);
+	return true;
 }
 
-bool GraphBuilder::StartConnecting(Phase &phase) {
-	if (unreachable.empty()) {
-		if (order.empty() || connecting_rounds == CONNECTING_ROUNDS_MAX) {
-			return false;
-		}
-		connecting_rounds++;
-		forced_degrees.resize(order.size());
-		is_reachable.assign(order.size(), false);
-		anchors.assign(order.size(), NO_NODE);
-		MarkReachable(NodeId(order[0]));
+//! A round is a traversal from the root, and an edge to each node that it did not reach. Such an edge may take the
+//! place of one that others relied on, so rounds follow until one finds nothing.
+bool GraphBuilder::StartConnectingRound() {
+	if (is_traversing) {
+		is_traversing = false;
 		for (uint32_t node = uint32_t(order.size()); node-- > 0;) {
 			if (!is_reachable[node]) {
 				unreachable.push_back(node);
 			}
 		}
 		last_connected = NodeId(order[0]);
-		if (unreachable.empty()) {
-			return false;
-		}
+		connecting_rounds = unreachable.empty() ? CONNECTING_ROUNDS_MAX : connecting_rounds;
+		return !unreachable.empty();
+	}
+	if (order.empty() || connecting_rounds == CONNECTING_ROUNDS_MAX) {
+		return false;
+	}
+	connecting_rounds++;
+	is_traversing = true;
+	forced_degrees.resize(order.size());
+	is_reachable.assign(order.size(), false);
+	anchors.assign(order.size(), NO_NODE);
+	MarkReachable(NodeId(order[0]));
+	return true;
+}
+
+bool GraphBuilder::StartConnecting(Phase &phase) {
+	if (pending.empty() && unreachable.empty() && !StartConnectingRound()) {
+		return false;
 	}
 	phase.name = "connecting";
 	phase.item_count = 1;
-	phase.run = [this](size_t) {
-		Scratch scratch(parameters.list_size);
-		for (size_t i = 0; i < CONNECTING_ITEM_SIZE && !unreachable.empty(); i++) {
-			const NodeId node(unreachable.back());
-			unreachable.pop_back();
-			if (!is_reachable[node.value]) {
-				ConnectNode(node, scratch);
-			}
-		}
-	};
+	phase.run = [this](size_t) { ConnectSome(); };
 	return true;
+}
+
+void GraphBuilder::ConnectSome() {
+	Scratch scratch(space, parameters.list_size);
+	for (size_t steps = 0; steps < CONNECTING_STEPS;) {
+		if (!pending.empty()) {
+			const NodeId node(pending.back());
+			pending.pop_back();
+			for (const uint32_t neighbor : Neighbors(node)) {
+				if (MarkReachable(NodeId(neighbor))) {
+					anchors[neighbor] = node;
+				}
+			}
+			steps++;
+			continue;
+		}
+		if (unreachable.empty()) {
+			return;
+		}
+		const NodeId node(unreachable.back());
+		unreachable.pop_back();
+		if (!is_reachable[node.value]) {
+			ConnectNode(node, scratch);
+			steps += CONNECTING_SEARCH_STEPS;
+		}
+	}
 }
 
 //! Gives `node` an edge from the nearest reachable node that has room, or an edge to spare. Edges made here come first
@@ -306,37 +348,65 @@ void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 	std::move_backward(own + forced, own + degree - 1, own + degree);
 	own[forced] = node.value;
 	forced++;
-	anchors[node.value] = parent;
 	MarkReachable(node);
+	anchors[node.value] = parent;
 	last_connected = node;
 }
 
-void GraphBuilder::SaturatedNeighbors(NodeId node, std::vector<ScoredNode> &neighbors) const {
-	neighbors.clear();
-	Scratch scratch(parameters.list_size);
+void GraphBuilder::StartFilling(Phase &phase) {
+	linked_degrees = degrees;
+	phase.name = "filling";
+	phase.item_count = (degrees.size() + ITEM_SIZE - 1) / ITEM_SIZE;
+	phase.run = [this](size_t item) {
+		Scratch scratch(space, parameters.list_size);
+		ForItem(item, ITEM_SIZE, degrees.size(), [&](size_t i) { FillNode(NodeId(uint32_t(i)), scratch); });
+	};
+	phase.progress_begin = 1 - FILLED_SHARE;
+	phase.progress_end = 1;
+}
+
+void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
+	const Span<const uint32_t> own = LinkedNeighbors(node);
+	const size_t room = parameters.max_degree - own.size();
+	if (room == 0) {
+		return;
+	}
+	scratch.seen.Clear();
 	scratch.seen.Insert(node);
-	for (const uint32_t neighbor : Neighbors(node)) {
-		neighbors.push_back({space.Distance(node, NodeId(neighbor)), NodeId(neighbor)});
+	for (const uint32_t neighbor : own) {
 		scratch.seen.Insert(NodeId(neighbor));
 	}
-	const size_t room = parameters.max_degree - neighbors.size();
-	if (room > 0) {
-		for (const uint32_t neighbor : Neighbors(node)) {
-			for (const uint32_t second : Neighbors(NodeId(neighbor))) {
-				if (scratch.seen.Insert(NodeId(second))) {
-					space.Prefetch(NodeId(second));
-					scratch.unseen.push_back(NodeId(second));
-				}
+	scratch.unseen.clear();
+	for (const uint32_t neighbor : own) {
+		for (const uint32_t second : LinkedNeighbors(NodeId(neighbor))) {
+			if (scratch.seen.Insert(NodeId(second))) {
+				space.Prefetch(NodeId(second));
+				scratch.unseen.push_back(NodeId(second));
 			}
 		}
-		for (const NodeId second : scratch.unseen) {
-			scratch.candidates.push_back({space.Distance(node, second), second});
-		}
-		const size_t added = std::min(room, scratch.candidates.size());
-		std::partial_sort(scratch.candidates.begin(), scratch.candidates.begin() + added, scratch.candidates.end());
-		neighbors.insert(neighbors.end(), scratch.candidates.begin(), scratch.candidates.begin() + added);
 	}
-	std::sort(neighbors.begin(), neighbors.end());
+	space.Load(node, scratch.point);
+	scratch.candidates.clear();
+	for (const NodeId second : scratch.unseen) {
+		scratch.candidates.push_back({space.Distance(scratch.point, second), second});
+	}
+	const size_t added = std::min(room, scratch.candidates.size());
+	std::partial_sort(scratch.candidates.begin(), scratch.candidates.begin() + added, scratch.candidates.end());
+	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree) + own.size();
+	std::transform(scratch.candidates.begin(), scratch.candidates.begin() + added, target,
+	               [](const ScoredNode &found) { return found.node.value; });
+	degrees[node.value] = uint16_t(own.size() + added);
+}
+
+void GraphBuilder::ReleaseAllButEdges() {
+	order = std::vector<uint32_t>();
+	back_edges = std::vector<BackEdge>();
+	group_starts = std::vector<size_t>();
+	is_reachable = std::vector<bool>();
+	forced_degrees = std::vector<uint16_t>();
+	unreachable = std::vector<uint32_t>();
+	pending = std::vector<uint32_t>();
+	linked_degrees = std::vector<uint16_t>();
 }
 
 } // namespace lm_diskann

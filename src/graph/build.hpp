@@ -11,7 +11,6 @@
 #include "graph/phases.hpp"
 #include "graph/prune.hpp"
 
-#include <atomic>
 #include <vector>
 
 namespace lm_diskann {
@@ -23,7 +22,9 @@ struct BuildParameters {
 	uint64_t seed = 0;
 };
 
-//! Links the vectors of a BuildSpace. NextPhase hands out the work; Neighbors is final after the last phase.
+//! Links the vectors of a BuildSpace: linking, connecting (what a traversal from the root does not reach), filling (the
+//! free room of each block, with the nearest of the neighbours' neighbours). NextPhase hands out the work; Neighbors is
+//! final after the last phase, and the space no longer needed.
 class GraphBuilder {
 public:
 	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the
@@ -31,13 +32,13 @@ public:
 	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
 	             const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root);
 
+	//! The largest size, and what is left after the last phase.
 	static uint64_t MemoryBytes(uint32_t max_degree, size_t count);
+	static uint64_t FinalMemoryBytes(uint32_t max_degree, size_t count);
 
 	//! The phase after the present one, whose items are all done; false when the graph is complete.
 	bool NextPhase(Phase &phase);
-	//! Share of the nodes that are linked, 0..1. Any thread.
-	double Progress() const;
-
+	//! In no order.
 	Span<const uint32_t> Neighbors(NodeId node) const {
 		return Span<const uint32_t>(edges.data() + node.value * size_t(parameters.max_degree), degrees[node.value]);
 	}
@@ -45,8 +46,6 @@ public:
 	NodeId AnchorOf(NodeId node) const {
 		return anchors[node.value];
 	}
-	//! Neighbors, with the free room of the block filled with the nearest of their neighbours, ascending by distance.
-	void SaturatedNeighbors(NodeId node, std::vector<ScoredNode> &neighbors) const;
 
 private:
 	struct Scratch;
@@ -59,13 +58,25 @@ private:
 	void StartBatch(Phase &phase);
 	void StartBackEdges(Phase &phase);
 	bool StartConnecting(Phase &phase);
+	bool StartConnectingRound();
+	void StartFilling(Phase &phase);
 	void LinkNode(NodeId node, Scratch &scratch);
 	void AddBackEdges(size_t group, Scratch &scratch);
+	void ConnectSome();
 	void ConnectNode(NodeId node, Scratch &scratch);
+	void FillNode(NodeId node, Scratch &scratch);
 	void SearchFor(NodeId node, Scratch &scratch) const;
 	void SetNeighbors(NodeId node, const std::vector<ScoredNode> &neighbors);
-	void MarkReachable(NodeId from);
+	//! False: it was reachable before.
+	bool MarkReachable(NodeId node);
+	void ReleaseAllButEdges();
+	//! Edges as they are before the first node is filled: nodes are filled beside each other.
+	Span<const uint32_t> LinkedNeighbors(NodeId node) const {
+		return Span<const uint32_t>(edges.data() + node.value * size_t(parameters.max_degree),
+		                            linked_degrees[node.value]);
+	}
 	PruneLimits Limits() const;
+	double LinkedShare(size_t linked_count) const;
 
 	const BuildSpace &space;
 	BuildParameters parameters;
@@ -73,9 +84,8 @@ private:
 	//! count x max_degree ids, of which the first `degrees[node]` are edges.
 	std::vector<uint32_t> edges;
 	std::vector<uint16_t> degrees;
-	//! Order in which nodes are linked, and how many are.
+	//! Order in which nodes are linked; those before batch_begin are.
 	std::vector<uint32_t> order;
-	std::atomic<size_t> linked_count {0};
 	size_t batch_begin = 0;
 	size_t batch_end = 0;
 	bool has_back_edges_due = false;
@@ -89,8 +99,12 @@ private:
 	std::vector<NodeId> anchors;
 	std::vector<uint16_t> forced_degrees;
 	std::vector<uint32_t> unreachable;
+	//! Reached, but their edges were not followed yet.
+	std::vector<uint32_t> pending;
 	uint32_t connecting_rounds = 0;
+	bool is_traversing = false;
 	NodeId last_connected;
+	std::vector<uint16_t> linked_degrees;
 };
 
 } // namespace lm_diskann

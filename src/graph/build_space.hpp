@@ -1,12 +1,14 @@
-// The vectors of a build in RAM, in node order, and the distance the graph is built with.
+// The vectors of a build in RAM, made small: rotated, centred and rounded to 8 or 4 bits a dimension, with the distance
+// that the graph is built with.
 //
-// RobustPrune needs a distance that behaves like a squared Euclidean one. L2SQ is one; for the others see
-// PruneDistance.
+// Linking meets each vector a few thousand times in random order, so all of them have to be at hand; as floats they
+// would be larger than all else together. The distance is exactly the squared Euclidean one between the rounded
+// vectors, as RobustPrune needs it: between unit vectors for COSINE, and with one more coordinate sqrt(M^2 - |x|^2) for
+// IP, M the largest length of all, so that it orders like the inner product for queries (Bachrach et al., RecSys 2014).
 #pragma once
 
 #include "base/aligned_buffer.hpp"
-#include "graph/prune.hpp"
-#include "vector/vector_types.hpp"
+#include "vector/quantizer.hpp"
 
 #include <vector>
 
@@ -15,46 +17,86 @@ namespace lm_diskann {
 //! Writes beside each other on distinct nodes; reads by any thread afterwards.
 class BuildSpace {
 public:
-	BuildSpace(Metric metric_p, ElementType element_type_p, uint32_t dims_p, size_t count_p);
+	//! `bits` is 8 or 4. `norm_max` (IP): no vector is longer. The quantizer, which outlives this, gives rotation and
+	//! centre.
+	BuildSpace(const Quantizer &quantizer_p, uint32_t bits_p, float norm_max_p, size_t count_p);
 
-	static uint64_t MemoryBytes(ElementType element_type, uint32_t dims, size_t count);
+	static uint64_t MemoryBytes(uint32_t bits, size_t dims, size_t count);
 
 	size_t Count() const {
 		return count;
 	}
-	//! Copies the vector of `node` (in the column's element type).
-	void Set(NodeId node, const void *vector);
-	//! After the last Set: norms and what the metric derives from them. `norm_max` is the largest of all.
-	void SetNormMax(float norm_max_p) {
-		norm_max = norm_max_p;
-	}
-	float NormMax() const {
-		return norm_max;
-	}
-	float Norm(NodeId node) const {
-		return norms[node.value];
-	}
-	const float *Floats(NodeId node) const;
-	const int8_t *Bytes(NodeId node) const;
-	//! The vector as floats: in place, or widened into `scratch`.
-	const float *AsFloats(NodeId node, float *scratch) const;
+	//! Takes `vector` (`dims` floats, finite; not zero for COSINE) for `node`. `scratch` is grown once.
+	void Set(NodeId node, const float *vector, std::vector<float> &scratch);
 	//! Fetches the first lines of a vector that is needed soon.
 	void Prefetch(NodeId node) const;
 
-	float Distance(NodeId a, NodeId b) const;
+	//! A vector made ready for distances to many. Belongs to one thread; reuse it.
+	class Point {
+	public:
+		Point() = default;
+		Point(const Point &) = delete;
+		Point &operator=(const Point &) = delete;
+
+	private:
+		friend class BuildSpace;
+		NodeId node = NodeId(UINT32_MAX);
+		//! In place, or `unpacked`.
+		const int8_t *values = nullptr;
+		int32_t sum = 0;
+		std::vector<int8_t> unpacked;
+		std::vector<uint8_t> levels;
+	};
+	void Load(NodeId node, Point &point) const;
+	float Distance(const Point &point, NodeId other) const;
 
 private:
-	float Product(NodeId a, NodeId b) const;
+	//! What stands behind a vector's bytes.
+	struct Tail {
+		//! A value of the vector is so many times the number stored.
+		float scale;
+		//! Of the rounded vector, squared.
+		float norm;
+		//! The coordinate more of IP.
+		float extra;
+	};
 
-	Metric metric;
-	ElementType element_type;
-	uint32_t dims;
+	uint8_t *Bytes(NodeId node) const {
+		return vectors.data() + node.value * stride;
+	}
+	Tail TailOf(NodeId node) const;
+	void RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const;
+	void RoundToLevels(const float *vector, uint8_t *target, Tail &tail) const;
+
+	const Quantizer &quantizer;
+	uint32_t bits;
+	float norm_max;
+	size_t dims;
 	size_t count;
-	//! Bytes from one vector to the next; a multiple of 64.
+	size_t vector_bytes;
+	//! Bytes from one vector to the next.
 	size_t stride;
+	std::vector<float> center;
 	AlignedBuffer<uint8_t> vectors;
-	std::vector<float> norms;
-	float norm_max = 1;
+};
+
+//! Distance(a, b) for RobustPrune, which asks for one b after another.
+class BuildDistance {
+public:
+	explicit BuildDistance(const BuildSpace &space_p) : space(space_p) {
+	}
+	float operator()(NodeId a, NodeId b) {
+		if (b != loaded) {
+			space.Load(b, point);
+			loaded = b;
+		}
+		return space.Distance(point, a);
+	}
+
+private:
+	const BuildSpace &space;
+	BuildSpace::Point point;
+	NodeId loaded = NodeId(UINT32_MAX);
 };
 
 } // namespace lm_diskann

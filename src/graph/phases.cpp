@@ -1,5 +1,7 @@
 #include "graph/phases.hpp"
 
+#include <algorithm>
+
 namespace lm_diskann {
 
 PhasedWork::PhasedWork(std::function<bool(Phase &)> next_p) : next(std::move(next_p)) {
@@ -7,6 +9,7 @@ PhasedWork::PhasedWork(std::function<bool(Phase &)> next_p) : next(std::move(nex
 
 void PhasedWork::Advance() {
 	do {
+		progress_reached = std::max(progress_reached, phase.progress_end);
 		phase = Phase();
 		next_item = 0;
 		done_items = 0;
@@ -45,6 +48,15 @@ WorkState PhasedWork::Work() {
 		failure = std::current_exception();
 		throw;
 	}
+}
+
+double PhasedWork::Progress() const {
+	const std::lock_guard<std::mutex> guard(mutex);
+	if (is_finished) {
+		return 1;
+	}
+	const double done = phase.item_count > 0 ? double(done_items) / double(phase.item_count) : 0.0;
+	return std::max(progress_reached, phase.progress_begin + done * (phase.progress_end - phase.progress_begin));
 }
 
 const char *PhasedWork::PhaseName() const {

@@ -21,6 +21,15 @@ struct Phase {
 	const char *name = "";
 	size_t item_count = 0;
 	std::function<void(size_t item)> run;
+	//! The part of the progress that it makes: from 0..1 to 0..1.
+	double progress_begin = 0;
+	double progress_end = 0;
+
+	//! Sees the phase as part of a larger work, in which it makes the progress from `begin` to `end`.
+	void Rescale(double begin, double end) {
+		progress_begin = begin + (end - begin) * progress_begin;
+		progress_end = begin + (end - begin) * progress_end;
+	}
 };
 
 //! Thread-safe.
@@ -33,6 +42,8 @@ public:
 	//! Does one item. After an item threw, every call rethrows that exception.
 	WorkState Work();
 	const char *PhaseName() const;
+	//! 0..1, and never less than it was.
+	double Progress() const;
 
 private:
 	void Advance();
@@ -42,6 +53,7 @@ private:
 	Phase phase;
 	size_t next_item = 0;
 	size_t done_items = 0;
+	double progress_reached = 0;
 	bool has_started = false;
 	bool is_finished = false;
 	std::exception_ptr failure;

@@ -6,7 +6,6 @@ namespace lm_diskann {
 
 namespace {
 
-constexpr size_t ENCODE_ITEM_SIZE = 512;
 //! Bytes of pages one item makes; at least one page of any size.
 constexpr size_t WRITE_ITEM_BYTES = 256 * 1024;
 //! Finished items that wait for their turn, at most.
@@ -14,9 +13,9 @@ constexpr size_t FINISHED_MAX = 8;
 
 } // namespace
 
-GraphWriter::GraphWriter(const BuildSpace &space_p, const GraphBuilder &builder_p, const Quantizer &quantizer_p,
+GraphWriter::GraphWriter(BuildRows &rows_p, const GraphBuilder &builder_p, const Quantizer &quantizer_p,
                          const NodeLayout &layout_p, const std::vector<RowId> &row_ids_p, PageFile &file_p)
-    : space(space_p), builder(builder_p), quantizer(quantizer_p), layout(layout_p), row_ids(row_ids_p), file(file_p) {
+    : rows(rows_p), builder(builder_p), quantizer(quantizer_p), layout(layout_p), row_ids(row_ids_p), file(file_p) {
 }
 
 uint64_t GraphWriter::MemoryBytes(const NodeLayout &layout, size_t count) {
@@ -24,78 +23,87 @@ uint64_t GraphWriter::MemoryBytes(const NodeLayout &layout, size_t count) {
 }
 
 bool GraphWriter::NextPhase(Phase &phase) {
-	phase_number++;
-	if (phase_number == 1) {
-		scalars.resize(space.Count());
-		codes = AlignedBuffer<uint8_t>(space.Count() * size_t(layout.code_bytes));
-		phase.name = "encoding";
-		phase.item_count = (space.Count() + ENCODE_ITEM_SIZE - 1) / ENCODE_ITEM_SIZE;
-		phase.run = [this](size_t item) { EncodeItem(item); };
+	if (!is_encoded) {
+		StartEncoding(phase);
+		is_encoded = true;
 		return true;
 	}
-	if (phase_number == 2) {
-		page_count = uint32_t(layout.PageCount(space.Count()));
-		if (page_count > 0) {
-			file.ReservePages(page_count);
-		}
-		const size_t pages_per_item = WRITE_ITEM_BYTES / layout.page_size;
-		phase.name = "writing";
-		phase.item_count = (page_count + pages_per_item - 1) / pages_per_item;
-		phase.run = [this](size_t item) { WriteItem(item); };
+	if (next_bucket < rows.BucketCount()) {
+		StartBucket(phase);
 		return true;
 	}
 	return false;
 }
 
-double GraphWriter::Progress() const {
-	const size_t total = 2 * space.Count();
-	return total == 0 ? 1.0 : double(done_count.load(std::memory_order_relaxed)) / double(total);
+void GraphWriter::StartEncoding(Phase &phase) {
+	scalars.resize(rows.Count());
+	codes = AlignedBuffer<uint8_t>(rows.Count() * size_t(layout.code_bytes));
+	blocks = rows.BucketBlocks();
+	phase.name = "encoding";
+	phase.item_count = blocks.size();
+	phase.run = [this](size_t item) { EncodeBlock(blocks[item]); };
+	phase.progress_end = 0.5;
+	const auto page_count = uint32_t(layout.PageCount(rows.Count()));
+	if (page_count > 0) {
+		file.ReservePages(page_count);
+	}
 }
 
-void GraphWriter::EncodeItem(size_t item) {
+void GraphWriter::EncodeBlock(const std::pair<uint32_t, size_t> &block) {
 	std::vector<float> scratch;
-	std::vector<float> widened(layout.dims);
-	const size_t end = std::min(space.Count(), (item + 1) * ENCODE_ITEM_SIZE);
-	for (size_t i = item * ENCODE_ITEM_SIZE; i < end; i++) {
-		const float *vector = space.AsFloats(NodeId(uint32_t(i)), widened.data());
-		scalars[i] = quantizer.Encode(vector, codes.data() + i * layout.code_bytes, scratch);
-		done_count.fetch_add(1, std::memory_order_relaxed);
-	}
+	rows.ForEachNode(block, [&](NodeId node, const float *vector) {
+		scalars[node.value] = quantizer.Encode(vector, codes.data() + node.value * size_t(layout.code_bytes), scratch);
+	});
+}
+
+void GraphWriter::StartBucket(Phase &phase) {
+	rows.LoadBucket(next_bucket);
+	page_begin = layout.PageCount(rows.BucketBegin(next_bucket).value);
+	page_end = layout.PageCount(rows.BucketBegin(next_bucket + 1).value);
+	phase.progress_begin = 0.5 + 0.5 * double(next_bucket) / double(rows.BucketCount());
+	next_bucket++;
+	phase.progress_end = 0.5 + 0.5 * double(next_bucket) / double(rows.BucketCount());
+	next_item = 0;
+	const size_t pages_per_item = WRITE_ITEM_BYTES / layout.page_size;
+	phase.name = "writing";
+	phase.item_count = (page_end - page_begin + pages_per_item - 1) / pages_per_item;
+	phase.run = [this](size_t item) { WriteItem(item); };
 }
 
 void GraphWriter::WriteItem(size_t item) {
 	try {
 		const size_t pages_per_item = WRITE_ITEM_BYTES / layout.page_size;
-		const size_t first_page = item * pages_per_item;
-		const size_t count = std::min<size_t>(pages_per_item, page_count - first_page);
-		AlignedBuffer<uint8_t> pages(count * layout.page_size);
-		std::vector<ScoredNode> neighbors;
-		std::vector<NodeEdge> edges;
-		const size_t end = std::min<size_t>(space.Count(), (first_page + count) * layout.nodes_per_page);
-		for (size_t i = first_page * layout.nodes_per_page; i < end; i++) {
-			const NodeId node = NodeId(uint32_t(i));
-			builder.SaturatedNeighbors(node, neighbors);
-			edges.clear();
-			for (const ScoredNode &neighbor : neighbors) {
-				const size_t other = neighbor.node.value;
-				edges.push_back({neighbor.node, scalars[other], codes.data() + other * layout.code_bytes,
-				                 builder.AnchorOf(neighbor.node) == node});
-			}
-			uint8_t *page = pages.data() + (layout.PageOf(node).value - first_page) * layout.page_size;
-			WriteNode(layout, page, node, row_ids[i], space.Floats(node), space.Bytes(node), edges);
-			done_count.fetch_add(1, std::memory_order_relaxed);
-		}
-		for (size_t i = end; i < (first_page + count) * layout.nodes_per_page; i++) {
-			const NodeId unused = NodeId(uint32_t(i));
-			ClearRow(layout, pages.data() + (layout.PageOf(unused).value - first_page) * layout.page_size, unused);
-		}
-		PassOn(item, std::move(pages));
+		const size_t first_page = page_begin + item * pages_per_item;
+		PassOn(item, MakePages(first_page, std::min(pages_per_item, page_end - first_page)));
 	} catch (...) {
 		const std::lock_guard<std::mutex> guard(mutex);
 		has_failed = true;
 		turn.notify_all();
 		throw;
 	}
+}
+
+AlignedBuffer<uint8_t> GraphWriter::MakePages(size_t first_page, size_t count) {
+	AlignedBuffer<uint8_t> pages(count * layout.page_size);
+	std::vector<NodeEdge> edges;
+	for (size_t i = first_page * layout.nodes_per_page; i < (first_page + count) * layout.nodes_per_page; i++) {
+		const NodeId node = NodeId(uint32_t(i));
+		uint8_t *page = pages.data() + (layout.PageOf(node).value - first_page) * layout.page_size;
+		if (i >= rows.Count()) {
+			ClearRow(layout, page, node);
+			continue;
+		}
+		edges.clear();
+		for (const uint32_t neighbor : builder.Neighbors(node)) {
+			edges.push_back({NodeId(neighbor), scalars[neighbor], codes.data() + neighbor * size_t(layout.code_bytes),
+			                 builder.AnchorOf(NodeId(neighbor)) == node});
+		}
+		const uint8_t *vector = rows.LoadedVector(node);
+		const bool is_float = layout.element_type == ElementType::FLOAT32;
+		WriteNode(layout, page, node, row_ids[i], is_float ? reinterpret_cast<const float *>(vector) : nullptr,
+		          is_float ? nullptr : reinterpret_cast<const int8_t *>(vector), edges);
+	}
+	return pages;
 }
 
 void GraphWriter::PassOn(size_t item, AlignedBuffer<uint8_t> pages) {
@@ -105,7 +113,8 @@ void GraphWriter::PassOn(size_t item, AlignedBuffer<uint8_t> pages) {
 	const size_t pages_per_item = WRITE_ITEM_BYTES / layout.page_size;
 	for (auto next = finished.begin(); !has_failed && next != finished.end() && next->first == next_item;
 	     next = finished.begin()) {
-		file.WritePages(PageId(uint32_t(next_item * pages_per_item)), PageKind::NODES, next->second.span());
+		file.WritePages(PageId(uint32_t(page_begin + next_item * pages_per_item)), PageKind::NODES,
+		                next->second.span());
 		finished.erase(next);
 		next_item++;
 	}

@@ -39,7 +39,7 @@ public:
 
 	//! False: it was stopped.
 	bool Build(uint64_t row_count, SampleIndex &built) const {
-		IndexBuilder builder(request.configuration, request.reserve_memory);
+		IndexBuilder builder(request.configuration, request.resources);
 		VectorBatch batch = request.sample;
 		batch.count = row_count;
 		builder.Add(batch);

@@ -21,8 +21,7 @@ struct AdviceRequest {
 	//! A random choice of them in random order; exactly one pointer set. At least two hundred are wanted.
 	VectorBatch sample;
 	uint32_t thread_count = 1;
-	//! As for IndexBuilder.
-	std::function<void(uint64_t bytes)> reserve_memory;
+	BuildResources resources;
 	std::function<std::unique_ptr<File>()> make_file;
 	std::function<bool()> is_stopped;
 };
@@ -50,7 +49,7 @@ struct Advice {
 //! Bytes of the file of a freshly built index. Exact but for what depends on the file system.
 uint64_t IndexFileBytes(const IndexConfiguration &configuration, uint64_t row_count);
 
-//! Throws what `reserve_memory` and `make_file` throw. Cost: two builds of at most the sample.
+//! Throws what IndexBuilder and `make_file` throw. Cost: two builds of at most the sample.
 Advice Advise(const AdviceRequest &request);
 
 } // namespace lm_diskann

@@ -129,28 +129,39 @@ private:
 	std::unique_ptr<Impl> impl;
 };
 
+//! What a build may take.
+struct BuildResources {
+	//! Hard bound of the memory in bytes.
+	uint64_t memory_max = UINT64_MAX;
+	//! Told the bytes that the build holds, before they grow; throws when the host cannot spare them. Null: nobody
+	//! asks.
+	std::function<void(uint64_t bytes)> set_memory;
+	//! A file for vectors that memory has no room for; the builder closes it, the host removes it. Null: there is none.
+	std::function<std::unique_ptr<File>()> create_scratch;
+};
+
 //! Collects rows, then builds generation 1. Add may be called by several threads at once; Work as well, after Start.
 class IndexBuilder {
 public:
-	//! `reserve_memory(bytes)` is asked before each large allocation and throws when the budget does not allow it; the
-	//! caller takes back what it granted when the builder is gone.
-	IndexBuilder(const IndexConfiguration &configuration, std::function<void(uint64_t bytes)> reserve_memory);
+	explicit IndexBuilder(const IndexConfiguration &configuration, BuildResources resources = {});
 	~IndexBuilder();
 
-	//! What it reserves in all for `row_count` vectors.
+	//! The most that a build of `row_count` vectors has in memory while they lie in the scratch file.
 	static uint64_t MemoryBytes(const IndexConfiguration &configuration, uint64_t row_count);
 
-	//! Vectors that are not indexable are counted and left out. Rows may come in any order; none twice.
+	//! Vectors that are not indexable are counted and left out. Rows may come in any order; none twice. Throws
+	//! FileError, and MemoryError when even a build that keeps the vectors in the scratch file needs more memory.
 	void Add(const VectorBatch &batch);
 	//! Rows without a vector (NULL).
 	void AddNull(Span<const RowId> row_ids);
 	uint64_t RowCount() const;
 	uint64_t UnindexableCount() const; //!< not NULL, but not finite (or zero under COSINE)
 
-	//! Ends adding: orders the rows by row id and takes over the empty `file`, into which Work writes.
+	//! Ends adding and takes over the empty `file`, into which Work writes.
 	void Start(std::unique_ptr<File> file, const Uuid &uuid);
-	//! Does a piece of the work; call it from any number of threads until it says FINISHED. Same input, same file, for
-	//! any number of threads.
+	//! Does a piece of the work, some milliseconds; call it from any number of threads until it says FINISHED. Same
+	//! input and memory, same file, for any number of threads and any order of the rows; memory decides only how many
+	//! bits of a dimension the distances are made of with which edges are chosen: 8, or 4 where these do not fit.
 	WorkState Work();
 	//! 0..1 over all phases, and the name of the current one.
 	double Progress() const;

@@ -1,13 +1,18 @@
 // CREATE INDEX in the core: rows in, generation 1 out. The phases:
 //
-//   training -> assigning (nearest reference of each row) -> arranging (vectors into node order) -> linking ->
-//   connecting -> encoding -> writing -> finishing (row map and small parts)
+//   sampling -> training (references) -> assigning (nearest reference of each row) -> ordering (numbers of nodes) ->
+//   arranging (vectors by node, and rounded into RAM) -> linking -> connecting -> filling -> encoding -> writing ->
+//   finishing (row map and small parts)
 //
-// Nodes are numbered along a chain of references, so rows that are near each other get blocks near each other.
+// Nodes are numbered along a chain of references, so rows that are near each other get blocks near each other; rows of
+// one reference by row id, so the order in which rows came is forgotten.
 #include "base/error.hpp"
+#include "base/random.hpp"
 #include "graph/write.hpp"
+#include "index/build_budget.hpp"
 #include "index/index_state.hpp"
 #include "vector/distance.hpp"
+#include "vector/quantizer_training.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -20,32 +25,25 @@ namespace lm_diskann {
 
 namespace {
 
-constexpr size_t ROW_ITEM_SIZE = 512;
-constexpr uint64_t RESERVE_STEP = uint64_t(1) << 20;
-//! Rows of the training sample per reference, and the bytes it may have in all.
-constexpr uint64_t SAMPLE_PER_REFERENCE = 64, REFERENCE_COUNT_MAX = 1024;
-constexpr uint64_t SAMPLE_BYTES_MAX = uint64_t(64) << 20;
-//! Shares of the progress: up to arranging, linking, writing.
-constexpr double ARRANGED_SHARE = 0.08, LINKED_SHARE = 0.85;
+//! Memory is told to the host in such steps while rows come in.
+constexpr uint64_t MEMORY_STEP = uint64_t(1) << 20;
+//! Progress at the end of the phases.
+constexpr double SAMPLED = 0.01, TRAINED = 0.03, ASSIGNED = 0.07, ORDERED = 0.08, ARRANGED = 0.11, LINKED = 0.85,
+                 WRITTEN = 0.98;
 
-struct Chunk {
-	std::vector<RowId> row_ids;
-	std::vector<uint8_t> vectors;
-};
-
-struct SourceRow {
-	RowId row_id;
-	const uint8_t *vector;
-};
+//! A number for a row that looks random, the same whenever and wherever the row comes.
+uint64_t HashOf(RowId row_id) {
+	return Random(uint64_t(row_id.value)).Next();
+}
 
 } // namespace
 
 struct IndexBuilder::Impl {
-	explicit Impl(const IndexConfiguration &configuration_p, std::function<void(uint64_t)> reserve_memory_p)
-	    : configuration(configuration_p), reserve_memory(std::move(reserve_memory_p)),
+	Impl(const IndexConfiguration &configuration_p, BuildResources resources_p)
+	    : configuration(configuration_p), resources(std::move(resources_p)),
 	      layout(NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
 	                                configuration.vectors, configuration.max_degree, configuration.codes)),
-	      vector_bytes(configuration.dims * (configuration.element_type == ElementType::FLOAT32 ? 4 : 1)),
+	      rows(configuration.element_type, configuration.dims, resources.create_scratch),
 	      work([this](Phase &phase) { return NextPhase(phase); }), start_time(std::chrono::steady_clock::now()) {
 	}
 
@@ -54,223 +52,317 @@ struct IndexBuilder::Impl {
 		return batch.floats ? IsIndexable(configuration.metric, batch.floats + i * dims, dims)
 		                    : IsIndexable(configuration.metric, batch.bytes + i * dims, dims);
 	}
+	BuildPlan Plan(uint64_t count) const {
+		return PlanBuild(configuration, layout, rows, count, resources.memory_max, bool(resources.create_scratch));
+	}
 
-	void SortRows();
+	void LimitRowsInMemory();
+	void EnterPhases(uint64_t bytes);
 	bool NextPhase(Phase &phase);
-	void Train();
-	void AssignRows(size_t item);
-	void Arrange();
-	void CopyRows(size_t item);
-	void PrepareLinking();
+	bool NextTrainingPhase(Phase &phase);
+	bool NextGraphPhase(Phase &phase);
+	void SampleRows(size_t block);
+	void StartTraining();
+	void AssignRows(size_t block);
+	void StartOrdering();
+	void OrderRows(size_t reference);
+	void StartArranging();
+	void ArrangeRows(size_t block);
+	void StartLinking();
 	void FinishFile();
-	std::vector<uint32_t> ChainReferences() const;
-	const float *AsFloats(const SourceRow &row, std::vector<float> &widened) const;
+	std::vector<uint16_t> ChainReferences() const;
 	template <class FUNCTION>
-	void SetRowPhase(Phase &phase, const char *name, FUNCTION run) {
+	void SetPhase(Phase &phase, const char *name, size_t item_count, double progress_end, FUNCTION run) {
 		phase.name = name;
-		phase.item_count = (rows.size() + ROW_ITEM_SIZE - 1) / ROW_ITEM_SIZE;
+		phase.item_count = item_count;
 		phase.run = run;
+		phase.progress_begin = progress;
+		phase.progress_end = progress = progress_end;
 	}
 
 	IndexConfiguration configuration;
-	std::function<void(uint64_t)> reserve_memory;
+	BuildResources resources;
 	NodeLayout layout;
-	size_t vector_bytes;
+	BuildRows rows;
 	PhasedWork work;
 	std::chrono::steady_clock::time_point start_time;
 
 	//! Guards what Add changes.
 	std::mutex mutex;
-	std::vector<Chunk> chunks;
 	RowSet unindexed;
 	uint64_t row_count = 0;
 	uint64_t unindexable_count = 0;
 	uint64_t covered_rows = 0;
-	uint64_t unreserved_bytes = 0;
+	uint64_t told_bytes = 0;
 
 	//! From Start on; set by one phase and constant in the later ones.
-	enum class Stage : uint8_t { TRAINING, ASSIGNING, ARRANGING, LINKING, WRITING, FINISHING, DONE };
-	Stage stage = Stage::TRAINING;
-	std::atomic<size_t> assigned_count {0};
+	enum class Stage : uint8_t { SAMPLING, TRAINING, ASSIGNING, ORDERING, ARRANGING, GRAPH, FINISHING, DONE };
+	Stage stage = Stage::SAMPLING;
+	double progress = 0;
+	BuildPlan plan;
 	std::unique_ptr<PageFile> file;
-	std::vector<SourceRow> rows;
+	//! Guarded by `mutex` while it is drawn.
+	std::vector<std::pair<RowId, std::vector<float>>> sample;
+	std::unique_ptr<QuantizerTraining> training;
 	std::unique_ptr<Quantizer> quantizer;
-	//! By row, then by node.
+	//! By position of the row.
+	std::vector<RowId> row_id_of_position;
+	std::vector<uint16_t> reference_of_position;
+	std::vector<float> distance_of_position;
+	std::vector<uint32_t> node_of_position;
+	//! By node.
+	std::vector<uint32_t> position_of_node;
 	std::vector<uint16_t> references;
-	std::vector<float> reference_distances;
-	std::vector<uint32_t> row_of_node;
 	std::vector<RowId> row_ids;
+	//! References along the chain, and the first node of each place in it; one more for the end.
+	std::vector<uint16_t> chain;
+	std::vector<uint32_t> chain_starts;
 	std::vector<NodeId> entries;
+	float norm_max = 0;
 	std::unique_ptr<BuildSpace> space;
 	std::unique_ptr<GraphBuilder> builder;
 	std::unique_ptr<GraphWriter> writer;
-	//! The two, once they may be asked for their progress.
-	std::atomic<const GraphBuilder *> linking {nullptr};
-	std::atomic<const GraphWriter *> writing {nullptr};
 	StoredRoots roots = {};
 };
 
-void IndexBuilder::Impl::SortRows() {
-	rows.reserve(row_count);
-	for (const Chunk &chunk : chunks) {
-		for (size_t i = 0; i < chunk.row_ids.size(); i++) {
-			rows.push_back({chunk.row_ids[i], chunk.vectors.data() + i * vector_bytes});
-		}
+//! Rows leave RAM while they come in as far as later phases will need their room. `mutex` is held.
+void IndexBuilder::Impl::LimitRowsInMemory() {
+	if (resources.create_scratch) {
+		rows.SetMemoryMax(resources.memory_max - Plan(row_count).LargestBytes());
+	} else {
+		Plan(row_count);
 	}
-	std::sort(rows.begin(), rows.end(), [](const SourceRow &a, const SourceRow &b) { return a.row_id < b.row_id; });
+	const uint64_t bytes = rows.MemoryBytes();
+	if (resources.set_memory && bytes >= told_bytes + MEMORY_STEP) {
+		resources.set_memory(bytes);
+		told_bytes = bytes;
+	}
 }
 
-const float *IndexBuilder::Impl::AsFloats(const SourceRow &row, std::vector<float> &widened) const {
-	if (configuration.element_type == ElementType::FLOAT32) {
-		// A chunk's vectors start at an allocation and have a multiple of 4 bytes.
-		return reinterpret_cast<const float *>(row.vector);
+//! The next phases hold `bytes`, and rows what is left.
+void IndexBuilder::Impl::EnterPhases(uint64_t bytes) {
+	const uint64_t rows_max = resources.memory_max - bytes;
+	if (resources.create_scratch) {
+		rows.SetMemoryMax(rows_max);
 	}
-	widened.resize(configuration.dims);
-	WidenInt8(reinterpret_cast<const int8_t *>(row.vector), widened.data(), configuration.dims);
-	return widened.data();
+	if (resources.set_memory) {
+		resources.set_memory(bytes + std::min(rows_max, rows.Bytes(row_count) + rows.MemoryMin(row_count)));
+	}
 }
 
 bool IndexBuilder::Impl::NextPhase(Phase &phase) {
 	switch (stage) {
-	case Stage::TRAINING:
-		phase = {"training", 1, [this](size_t) { Train(); }};
-		stage = Stage::ASSIGNING;
+	case Stage::SAMPLING:
+		EnterPhases(plan.training_bytes);
+		SetPhase(phase, "sampling", rows.BlockCount(), SAMPLED, [this](size_t block) { SampleRows(block); });
+		stage = Stage::TRAINING;
 		return true;
+	case Stage::TRAINING:
+		if (NextTrainingPhase(phase)) {
+			return true;
+		}
+		[[fallthrough]];
 	case Stage::ASSIGNING:
-		references.resize(rows.size());
-		reference_distances.resize(rows.size());
-		SetRowPhase(phase, "assigning", [this](size_t item) { AssignRows(item); });
+		EnterPhases(plan.arranging_bytes);
+		row_id_of_position.resize(rows.Count());
+		reference_of_position.resize(rows.Count());
+		distance_of_position.resize(rows.Count());
+		SetPhase(phase, "assigning", rows.BlockCount(), ASSIGNED, [this](size_t block) { AssignRows(block); });
+		stage = Stage::ORDERING;
+		return true;
+	case Stage::ORDERING:
+		StartOrdering();
+		SetPhase(phase, "ordering", chain.size(), ORDERED, [this](size_t place) { OrderRows(place); });
 		stage = Stage::ARRANGING;
 		return true;
 	case Stage::ARRANGING:
-		Arrange();
-		SetRowPhase(phase, "arranging", [this](size_t item) { CopyRows(item); });
-		stage = Stage::LINKING;
+		StartArranging();
+		SetPhase(phase, "arranging", rows.BlockCount(), ARRANGED, [this](size_t block) { ArrangeRows(block); });
+		stage = Stage::GRAPH;
 		return true;
-	case Stage::LINKING:
-		if (!builder) {
-			PrepareLinking();
-		}
-		if (builder->NextPhase(phase)) {
-			return true;
-		}
-		writer = std::make_unique<GraphWriter>(*space, *builder, *quantizer, layout, row_ids, *file);
-		writing = writer.get();
-		stage = Stage::WRITING;
-		[[fallthrough]];
-	case Stage::WRITING:
-		if (writer->NextPhase(phase)) {
+	case Stage::GRAPH:
+		if (NextGraphPhase(phase)) {
 			return true;
 		}
 		stage = Stage::FINISHING;
-		phase = {"finishing", 1, [this](size_t) { FinishFile(); }};
+		SetPhase(phase, "finishing", 1, 1, [this](size_t) { FinishFile(); });
 		return true;
 	case Stage::FINISHING:
 		stage = Stage::DONE;
-		return false;
+		break;
 	case Stage::DONE:
 		break;
 	}
 	return false;
 }
 
-void IndexBuilder::Impl::Train() {
-	const uint64_t dims = configuration.dims;
-	const auto reference_count =
-	    std::clamp<uint64_t>(uint64_t(std::sqrt(double(rows.size()))), 16, REFERENCE_COUNT_MAX);
-	const uint64_t count = std::min<uint64_t>(
-	    {rows.size(), SAMPLE_PER_REFERENCE * reference_count, std::max<uint64_t>(256, SAMPLE_BYTES_MAX / (4 * dims))});
-	std::vector<float> sample(count * dims);
-	std::vector<float> widened;
-	for (uint64_t i = 0; i < count; i++) {
-		std::memcpy(sample.data() + i * dims, AsFloats(rows[i * rows.size() / count], widened), dims * sizeof(float));
+bool IndexBuilder::Impl::NextTrainingPhase(Phase &phase) {
+	if (!training) {
+		StartTraining();
 	}
-	quantizer = std::make_unique<Quantizer>(Quantizer::Train(configuration.metric, configuration.codes, dims, sample,
-	                                                         rows.size(), uint64_t(configuration.seed)));
+	if (training->StartRound()) {
+		SetPhase(phase, "training", training->ItemCount(), progress + (TRAINED - progress) / 4,
+		         [this](size_t item) { training->RunItem(item); });
+		return true;
+	}
+	quantizer = std::make_unique<Quantizer>(training->Finish());
+	training.reset();
+	return false;
 }
 
-void IndexBuilder::Impl::AssignRows(size_t item) {
+bool IndexBuilder::Impl::NextGraphPhase(Phase &phase) {
+	if (!writer) {
+		if (!builder) {
+			StartLinking();
+		}
+		if (builder->NextPhase(phase)) {
+			phase.Rescale(ARRANGED, LINKED);
+			return true;
+		}
+		space.reset();
+		references = std::vector<uint16_t>();
+		EnterPhases(plan.writing_bytes);
+		writer = std::make_unique<GraphWriter>(rows, *builder, *quantizer, layout, row_ids, *file);
+	}
+	if (writer->NextPhase(phase)) {
+		phase.Rescale(LINKED, WRITTEN);
+		return true;
+	}
+	writer.reset();
+	builder.reset();
+	progress = WRITTEN;
+	return false;
+}
+
+//! Draws about sample_rows rows; which ones does not depend on the order in which they came.
+void IndexBuilder::Impl::SampleRows(size_t block) {
+	const double share = double(plan.sample_rows) / double(rows.Count());
+	rows.ForEachRow(block, [&](const BuildRows::Row &row) {
+		if (share >= 1 || double(HashOf(row.row_id)) < share * 0x1p64) {
+			std::vector<float> vector(row.vector, row.vector + configuration.dims);
+			const std::lock_guard<std::mutex> guard(mutex);
+			sample.emplace_back(row.row_id, std::move(vector));
+		}
+	});
+}
+
+void IndexBuilder::Impl::StartTraining() {
+	std::sort(sample.begin(), sample.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+	std::vector<float> vectors;
+	vectors.reserve(sample.size() * configuration.dims);
+	for (auto &[row_id, vector] : sample) {
+		vectors.insert(vectors.end(), vector.begin(), vector.end());
+		vector = std::vector<float>();
+	}
+	sample = {};
+	training = std::make_unique<QuantizerTraining>(configuration.metric, configuration.codes, configuration.dims,
+	                                               std::move(vectors), rows.Count(), uint64_t(configuration.seed));
+}
+
+void IndexBuilder::Impl::AssignRows(size_t block) {
 	std::vector<float> scratch;
-	std::vector<float> widened;
+	float longest = 0;
 	const Metric metric = configuration.metric == Metric::COSINE ? Metric::COSINE : Metric::L2SQ;
-	const size_t end = std::min(rows.size(), (item + 1) * ROW_ITEM_SIZE);
-	for (size_t i = item * ROW_ITEM_SIZE; i < end; i++) {
-		const float *vector = AsFloats(rows[i], widened);
-		references[i] = quantizer->NearestReference(vector, scratch);
-		const float distance = Distance(metric, vector, quantizer->Reference(references[i]), configuration.dims);
+	rows.ForEachRow(block, [&](const BuildRows::Row &row) {
+		const uint16_t reference = quantizer->NearestReference(row.vector, scratch);
+		const float distance = Distance(metric, row.vector, quantizer->Reference(reference), configuration.dims);
+		row_id_of_position[row.position] = row.row_id;
+		reference_of_position[row.position] = reference;
 		// A reference that is zero has no cosine.
-		reference_distances[i] = distance == distance ? distance : std::numeric_limits<float>::max();
-		assigned_count.fetch_add(1, std::memory_order_relaxed);
-	}
+		distance_of_position[row.position] = distance == distance ? distance : std::numeric_limits<float>::max();
+		longest = std::max(longest, std::sqrt(InnerProduct(row.vector, row.vector, configuration.dims)));
+	});
+	const std::lock_guard<std::mutex> guard(mutex);
+	norm_max = std::max(norm_max, longest);
 }
 
-//! Greedy chain: from each reference to the nearest one that is left. Returns the position of each in the chain.
-std::vector<uint32_t> IndexBuilder::Impl::ChainReferences() const {
-	const size_t count = quantizer->ReferenceCount();
-	std::vector<uint32_t> positions(count, UINT32_MAX);
-	size_t present = 0;
-	for (size_t position = 0; position < count; position++) {
-		positions[present] = uint32_t(position);
+//! Greedy chain: from each reference to the nearest one that is left.
+std::vector<uint16_t> IndexBuilder::Impl::ChainReferences() const {
+	std::vector<uint16_t> left(quantizer->ReferenceCount());
+	std::iota(left.begin(), left.end(), uint16_t(0));
+	std::vector<uint16_t> found;
+	size_t next = 0;
+	while (!left.empty()) {
+		found.push_back(left[next]);
+		left.erase(left.begin() + ptrdiff_t(next));
 		float nearest = std::numeric_limits<float>::infinity();
-		size_t next = present;
-		for (size_t k = 0; k < count; k++) {
-			if (positions[k] != UINT32_MAX) {
-				continue;
-			}
+		next = 0;
+		for (size_t i = 0; i < left.size(); i++) {
 			const float distance =
-			    SquaredL2(quantizer->Reference(present), quantizer->Reference(k), configuration.dims);
-			if (next == present || distance < nearest) {
+			    SquaredL2(quantizer->Reference(found.back()), quantizer->Reference(left[i]), configuration.dims);
+			if (distance < nearest) {
 				nearest = distance;
-				next = k;
+				next = i;
 			}
 		}
-		present = next;
 	}
-	return positions;
+	return found;
 }
 
-void IndexBuilder::Impl::Arrange() {
-	const std::vector<uint32_t> positions = ChainReferences();
-	row_of_node.resize(rows.size());
-	std::iota(row_of_node.begin(), row_of_node.end(), 0U);
-	std::stable_sort(row_of_node.begin(), row_of_node.end(),
-	                 [&](uint32_t a, uint32_t b) { return positions[references[a]] < positions[references[b]]; });
-	std::vector<uint16_t> references_by_node(rows.size());
-	row_ids.resize(rows.size());
-	entries.assign(quantizer->ReferenceCount(), NO_NODE);
-	std::vector<float> nearest(entries.size());
-	for (uint32_t node = 0; node < row_of_node.size(); node++) {
-		const uint32_t row = row_of_node[node];
-		const uint16_t reference = references[row];
-		references_by_node[node] = reference;
-		row_ids[node] = rows[row].row_id;
-		if (entries[reference] == NO_NODE || reference_distances[row] < nearest[reference]) {
-			entries[reference] = NodeId(node);
-			nearest[reference] = reference_distances[row];
+//! Sorts positions by the place of their reference in the chain.
+void IndexBuilder::Impl::StartOrdering() {
+	chain = ChainReferences();
+	std::vector<uint32_t> next(chain.size());
+	for (const uint16_t reference : reference_of_position) {
+		next[reference]++;
+	}
+	uint32_t start = 0;
+	for (const uint16_t reference : chain) {
+		chain_starts.push_back(start);
+		const uint32_t count = next[reference];
+		next[reference] = start;
+		start += count;
+	}
+	chain_starts.push_back(start);
+	position_of_node.resize(rows.Count());
+	for (uint32_t position = 0; position < rows.Count(); position++) {
+		position_of_node[next[reference_of_position[position]]++] = position;
+	}
+	node_of_position.resize(rows.Count());
+	references.resize(rows.Count());
+	row_ids.resize(rows.Count());
+	entries.assign(chain.size(), NO_NODE);
+}
+
+//! Orders the rows of one reference by row id; the nearest of them is its entry.
+void IndexBuilder::Impl::OrderRows(size_t place) {
+	const auto begin = position_of_node.begin() + chain_starts[place];
+	const auto end = position_of_node.begin() + chain_starts[place + 1];
+	std::sort(begin, end, [this](uint32_t a, uint32_t b) { return row_id_of_position[a] < row_id_of_position[b]; });
+	float nearest = 0;
+	NodeId &entry = entries[chain[place]];
+	for (uint32_t node = chain_starts[place]; node < chain_starts[place + 1]; node++) {
+		const uint32_t position = position_of_node[node];
+		node_of_position[position] = node;
+		references[node] = chain[place];
+		row_ids[node] = row_id_of_position[position];
+		if (entry == NO_NODE || distance_of_position[position] < nearest) {
+			entry = NodeId(node);
+			nearest = distance_of_position[position];
 		}
 	}
-	references = std::move(references_by_node);
-	reference_distances = std::vector<float>();
-	space =
-	    std::make_unique<BuildSpace>(configuration.metric, configuration.element_type, configuration.dims, rows.size());
 }
 
-void IndexBuilder::Impl::CopyRows(size_t item) {
-	const size_t end = std::min(rows.size(), (item + 1) * ROW_ITEM_SIZE);
-	for (size_t node = item * ROW_ITEM_SIZE; node < end; node++) {
-		space->Set(NodeId(uint32_t(node)), rows[row_of_node[node]].vector);
-	}
+void IndexBuilder::Impl::StartArranging() {
+	row_id_of_position = std::vector<RowId>();
+	reference_of_position = std::vector<uint16_t>();
+	distance_of_position = std::vector<float>();
+	position_of_node = std::vector<uint32_t>();
+	rows.StartArranging(layout.nodes_per_page);
+	space = std::make_unique<BuildSpace>(*quantizer, plan.bits, norm_max, rows.Count());
 }
 
-void IndexBuilder::Impl::PrepareLinking() {
-	chunks = std::vector<Chunk>();
-	rows = std::vector<SourceRow>();
-	row_of_node = std::vector<uint32_t>();
-	float norm_max = 0;
-	for (size_t node = 0; node < space->Count(); node++) {
-		norm_max = std::max(norm_max, space->Norm(NodeId(uint32_t(node))));
-	}
-	space->SetNormMax(norm_max);
+void IndexBuilder::Impl::ArrangeRows(size_t block) {
+	std::vector<float> scratch;
+	rows.ForEachRow(block, [&](const BuildRows::Row &row) {
+		space->Set(NodeId(node_of_position[row.position]), row.vector, scratch);
+	});
+	rows.Arrange(block, node_of_position);
+}
+
+void IndexBuilder::Impl::StartLinking() {
+	node_of_position = std::vector<uint32_t>();
+	EnterPhases(plan.linking_bytes);
 	BuildParameters parameters;
 	parameters.max_degree = configuration.max_degree;
 	parameters.list_size = configuration.l_build;
@@ -279,7 +371,6 @@ void IndexBuilder::Impl::PrepareLinking() {
 	const auto root = std::find_if(entries.begin(), entries.end(), [](NodeId entry) { return entry != NO_NODE; });
 	builder = std::make_unique<GraphBuilder>(*space, parameters, references, quantizer->ReferenceCount(),
 	                                         root == entries.end() ? NO_NODE : *root);
-	linking = builder.get();
 }
 
 void IndexBuilder::Impl::FinishFile() {
@@ -295,7 +386,7 @@ void IndexBuilder::Impl::FinishFile() {
 	roots.version = ROOTS_VERSION;
 	roots.node_count = row_ids.size();
 	roots.built_count = row_ids.size();
-	roots.norm_max = space->NormMax();
+	roots.norm_max = norm_max;
 	roots.graph_row_end = row_map_entries.empty() ? 0 : row_map_entries.back().first + 1;
 	roots.covered_rows = covered_rows;
 	roots.row_map = row_map.Root();
@@ -304,27 +395,20 @@ void IndexBuilder::Impl::FinishFile() {
 	roots.build_seconds = elapsed.count();
 }
 
-IndexBuilder::IndexBuilder(const IndexConfiguration &configuration, std::function<void(uint64_t bytes)> reserve_memory)
-    : impl(std::make_unique<Impl>(configuration, std::move(reserve_memory))) {
+IndexBuilder::IndexBuilder(const IndexConfiguration &configuration, BuildResources resources)
+    : impl(std::make_unique<Impl>(configuration, std::move(resources))) {
 }
 IndexBuilder::~IndexBuilder() = default;
 
 uint64_t IndexBuilder::MemoryBytes(const IndexConfiguration &configuration, uint64_t row_count) {
-	const NodeLayout layout =
-	    NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
-	                       configuration.vectors, configuration.max_degree, configuration.codes);
-	const uint64_t vector_bytes =
-	    StoredVectorBytes(configuration.element_type, VectorStorage::NATIVE, configuration.dims);
-	// The vectors are held twice while they are arranged; edges and codes come after the first copy is gone.
-	const uint64_t linking_bytes = GraphBuilder::MemoryBytes(configuration.max_degree, row_count) +
-	                               GraphWriter::MemoryBytes(layout, row_count) + row_count * sizeof(RowId);
-	return row_count * (sizeof(RowId) + sizeof(SourceRow)) +
-	       BuildSpace::MemoryBytes(configuration.element_type, configuration.dims, row_count) +
-	       std::max(linking_bytes, row_count * vector_bytes);
+	const Impl builder(configuration, {});
+	return PlanBuild(configuration, builder.layout, builder.rows, row_count, UINT64_MAX, true).LargestBytes() +
+	       builder.rows.MemoryMin(row_count);
 }
 
 void IndexBuilder::Add(const VectorBatch &batch) {
-	Chunk chunk;
+	std::vector<RowId> added;
+	std::vector<const void *> vectors;
 	std::vector<RowId> left_out;
 	RowId row_max = RowId(-1);
 	for (size_t i = 0; i < batch.count; i++) {
@@ -333,26 +417,19 @@ void IndexBuilder::Add(const VectorBatch &batch) {
 			left_out.push_back(batch.row_ids[i]);
 			continue;
 		}
-		const void *vector = batch.floats ? static_cast<const void *>(batch.floats + i * impl->configuration.dims)
-		                                  : batch.bytes + i * impl->configuration.dims;
-		chunk.row_ids.push_back(batch.row_ids[i]);
-		chunk.vectors.resize(chunk.row_ids.size() * impl->vector_bytes);
-		std::memcpy(chunk.vectors.data() + (chunk.row_ids.size() - 1) * impl->vector_bytes, vector, impl->vector_bytes);
+		added.push_back(batch.row_ids[i]);
+		vectors.push_back(batch.floats ? static_cast<const void *>(batch.floats + i * impl->configuration.dims)
+		                               : batch.bytes + i * impl->configuration.dims);
 	}
-	chunk.vectors.shrink_to_fit();
+	impl->rows.Add(added, vectors);
 	const std::lock_guard<std::mutex> guard(impl->mutex);
-	impl->unreserved_bytes += chunk.vectors.size() + chunk.row_ids.size() * (sizeof(RowId) + sizeof(SourceRow));
-	if (impl->unreserved_bytes >= RESERVE_STEP) {
-		impl->reserve_memory(impl->unreserved_bytes);
-		impl->unreserved_bytes = 0;
-	}
-	impl->row_count += chunk.row_ids.size();
+	impl->row_count += added.size();
 	impl->unindexable_count += left_out.size();
 	impl->covered_rows = std::max(impl->covered_rows, uint64_t(row_max.value + 1));
 	for (const RowId row_id : left_out) {
 		impl->unindexed.Insert(row_id);
 	}
-	impl->chunks.push_back(std::move(chunk));
+	impl->LimitRowsInMemory();
 }
 
 void IndexBuilder::AddNull(Span<const RowId> row_ids) {
@@ -377,9 +454,8 @@ void IndexBuilder::Start(std::unique_ptr<File> file, const Uuid &uuid) {
 	if (count >= NO_NODE.value) {
 		throw UsageError("an index holds at most 4294967294 vectors, found " + std::to_string(count));
 	}
-	const uint64_t chunk_bytes = count * (impl->vector_bytes + sizeof(RowId) + sizeof(SourceRow));
-	impl->reserve_memory(impl->unreserved_bytes + MemoryBytes(configuration, count) - chunk_bytes);
-	impl->SortRows();
+	impl->plan = impl->Plan(count);
+	impl->rows.EndAdding();
 	impl->file =
 	    PageFile::Create(std::move(file), configuration.page_size, uuid, SerializeConfiguration(configuration));
 }
@@ -389,13 +465,7 @@ WorkState IndexBuilder::Work() {
 }
 
 double IndexBuilder::Progress() const {
-	if (const GraphWriter *writer = impl->writing) {
-		return LINKED_SHARE + (1 - LINKED_SHARE) * writer->Progress();
-	}
-	if (const GraphBuilder *builder = impl->linking) {
-		return ARRANGED_SHARE + (LINKED_SHARE - ARRANGED_SHARE) * builder->Progress();
-	}
-	return ARRANGED_SHARE * double(impl->assigned_count) / double(std::max<uint64_t>(1, impl->row_count));
+	return impl->work.Progress();
 }
 
 const char *IndexBuilder::PhaseName() const {

@@ -45,7 +45,8 @@ QuantizerTraining::QuantizerTraining(Metric metric, CodeFamily family, size_t di
 }
 
 uint64_t QuantizerTraining::SampleCount(uint64_t row_count) {
-	return std::min<uint64_t>(row_count, std::max(ROWS_FOR_REFERENCES, ROWS_PER_REFERENCE * Quantizer::ReferenceCountFor(row_count)));
+	return std::min<uint64_t>(
+	    row_count, std::max(ROWS_FOR_REFERENCES, ROWS_PER_REFERENCE * Quantizer::ReferenceCountFor(row_count)));
 }
 
 bool QuantizerTraining::StartRound() {

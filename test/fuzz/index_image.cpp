@@ -72,7 +72,7 @@ IndexImage MakeImage(const ImageRecipe &recipe, const Uuid &uuid) {
 	IndexImage image;
 	image.configuration = Configure(ParseOptions(recipe.options), recipe.element_type, recipe.dims);
 	const auto disk = SimDisk::Make(1);
-	IndexBuilder builder(image.configuration, [](uint64_t) {});
+	IndexBuilder builder(image.configuration);
 	for (uint32_t row = 0; row < recipe.row_count; row++) {
 		const RowId row_id(int64_t(row) * recipe.row_id_step);
 		const std::vector<float> vector = MakeVector(recipe.dims, recipe.element_type, row);

@@ -33,7 +33,7 @@ bool IndexHost::Create(const std::vector<HostRow> &built, const HostChange &appe
 	Marker marker;
 	RowModel model(configuration);
 	const bool is_created = Attempt([&] {
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		AddTo(builder, configuration, built);
 		builder.Start(disk->OpenFile(), Uuid {3});
 		while (builder.Work() != WorkState::FINISHED) {

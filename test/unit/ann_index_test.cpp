@@ -52,7 +52,7 @@ struct Fixture {
 	Fixture(const IndexOptions &options, uint32_t dims, const std::vector<float> &vectors_p, size_t thread_count = 2)
 	    : configuration(Configure(options, ElementType::FLOAT32, dims)), vectors(vectors_p),
 	      bytes(std::make_shared<MemoryFile>()), cache(std::make_shared<PageCache>(CACHE_BYTES)) {
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		const size_t count = vectors.size() / dims;
 		const std::vector<RowId> row_ids = MakeRowIds(count);
 		for (size_t i = 0; i < count; i += 1000) {
@@ -289,7 +289,7 @@ TEST(AnnIndex, Int8ColumnsWork) {
 		IndexOptions options;
 		options.metric = metric;
 		const IndexConfiguration configuration = Configure(options, ElementType::INT8, dims);
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		const std::vector<RowId> row_ids = MakeRowIds(1000);
 		VectorBatch batch;
 		batch.row_ids = row_ids.data();
@@ -319,13 +319,13 @@ TEST(AnnIndex, AnInterruptedOrRefusedBuildThrowsEverywhere) {
 	batch.row_ids = row_ids.data();
 	batch.floats = vectors.data();
 	batch.count = 500;
-	IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, 8), [](uint64_t bytes) {
-		if (bytes > 1000) {
-			throw MemoryError("the budget is used up");
-		}
-	});
+	BuildResources resources;
+	resources.set_memory = [](uint64_t) { throw MemoryError("the host has no room"); };
+	IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, 8), resources);
 	builder.Add(batch);
-	EXPECT_THROW(builder.Start(std::make_unique<MemoryFile>(), Uuid()), MemoryError);
+	builder.Start(std::make_unique<MemoryFile>(), Uuid());
+	EXPECT_THROW(builder.Work(), MemoryError);
+	EXPECT_THROW(builder.Work(), MemoryError);
 }
 
 TEST(AnnIndex, OpenRefusesAnotherConfigurationAndGeneration) {

@@ -31,7 +31,7 @@ struct Built {
 		IndexOptions options;
 		options.max_degree = 8;
 		configuration = Configure(options, ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		std::vector<RowId> row_ids;
 		for (size_t i = 0; i < count; i++) {
 			row_ids.push_back(RowId(int64_t(i)));

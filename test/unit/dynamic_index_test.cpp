@@ -35,7 +35,7 @@ struct Subject {
 		IndexOptions options;
 		options.metric = metric;
 		configuration = Configure(options, ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		WithBatch(first, count, [&](const VectorBatch &batch) { builder.Add(batch); });
 		builder.Start(file ? std::move(file) : disk->OpenFile(), Uuid {1});
 		while (builder.Work() != WorkState::FINISHED) {

@@ -34,7 +34,7 @@ std::vector<uint8_t> Serialized(const std::vector<RowId> &row_ids) {
 //! A sound index, of which a test publishes a generation that is not.
 struct Fixture {
 	Fixture() {
-		IndexBuilder builder(configuration, [](uint64_t) {});
+		IndexBuilder builder(configuration);
 		std::vector<RowId> row_ids;
 		for (int64_t row = 0; row < GRAPH_ROWS; row++) {
 			row_ids.emplace_back(row);

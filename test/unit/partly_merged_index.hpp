@@ -15,7 +15,7 @@ struct PartlyMergedIndex {
 
 	PartlyMergedIndex(const IndexOptions &options, uint64_t seed, size_t query_count)
 	    : vectors(MakeClusteredVectors(ROWS, DIMS, seed)), queries(MakeClusteredVectors(query_count, DIMS, seed + 1)) {
-		IndexBuilder builder(Configure(options, ElementType::FLOAT32, DIMS), [](uint64_t) {});
+		IndexBuilder builder(Configure(options, ElementType::FLOAT32, DIMS));
 		builder.Add(Batch(0, IN_GRAPH));
 		builder.Start(std::make_unique<MemoryFile>(), Uuid {3});
 		while (builder.Work() != WorkState::FINISHED) {

@@ -207,7 +207,9 @@ const SHAPES = [
 	['own updates', 1, 5, `SELECT id FROM t WHERE label = 70 ORDER BY ${D} LIMIT 9`,
 		{ before: ['BEGIN', 'UPDATE t SET label = 70 WHERE id IN (30, 40, 50, 60, 80)'], after: ['ROLLBACK'] }],
 	['own rows, semi join', 1, 5, `SELECT id FROM t WHERE id IN (SELECT t_id FROM few) ORDER BY ${D} LIMIT 5`,
-		{ before: ['BEGIN', `INSERT INTO t(id, v) VALUES (13, ${Q})`], after: ['ROLLBACK'] }],
+		{ before: ['BEGIN', `INSERT INTO t(id, v) VALUES (13, ${Q}), (14, ${Q})`], after: ['ROLLBACK'] }],
+	['prepared subquery, run twice', 1, 1, `SELECT min(id) FROM (SELECT id FROM t WHERE label <> $1
+		 ORDER BY array_distance(v, (SELECT q FROM queries WHERE id = 2)) LIMIT 5)`, { args: [3] }],
 	// ---- exact plans ----
 	['descending', 0, 5, `SELECT id FROM t ORDER BY ${D} DESC LIMIT 5`],
 	['NULLs first', 0, 5, `SELECT id FROM holes ORDER BY ${D} NULLS FIRST, id LIMIT 5`],
@@ -252,6 +254,7 @@ async function check([name, scanCount, rowCount, sql, options = {}], strategy) {
 	await run('SET lm_diskann_enable_index_scan = true');
 	const statement = await prepare(sql, options);
 	const planned = await scans(statement);
+	await rows(statement); // an execution leaves nothing behind
 	const found = (await rows(statement)).sort();
 	await run('SET lm_diskann_enable_index_scan = false');
 	await prepare(sql, options);

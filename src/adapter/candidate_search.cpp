@@ -16,7 +16,11 @@ namespace {
 
 //! Nodes visited between two looks at what qualifies, and the fewest that say something about it.
 constexpr idx_t STEP_VISITS = 32;
-constexpr idx_t WINDOW_VISITS = 96;
+constexpr idx_t WINDOW_VISITS = 64;
+//! What none counts as: ten times as many may hold no row that qualifies, either.
+constexpr double NONE_PASSED = 0.1;
+//! Candidates of a trial that is over when none of them passes.
+constexpr idx_t TRIAL_TESTS = 16;
 //! Rows looked at for being as near as the last one.
 constexpr idx_t TIE_BATCH = 64;
 
@@ -25,7 +29,7 @@ constexpr idx_t TIE_BATCH = 64;
 CandidateSearch::CandidateSearch(ClientContext &context_p, const IndexScanBindData &bind_data_p,
                                  std::shared_ptr<lm_diskann::AnnIndex> core_p, SearchRequest request_p)
     : context(context_p), bind_data(bind_data_p), storage(bind_data.table.GetStorage()), core(std::move(core_p)),
-      request(std::move(request_p)), row_count(storage.GetTotalRows()) {
+      request(std::move(request_p)), costs({storage.GetTotalRows(), bind_data.column.type.dims}) {
 }
 
 void CandidateSearch::StartTraversal(uint32_t list_size_p) {
@@ -53,7 +57,7 @@ std::vector<row_t> CandidateSearch::Next(idx_t missing) {
 	if (is_exhausted) {
 		return row_ids;
 	}
-	switch (strategy) {
+	switch (is_trial ? FilterStrategy::POST : strategy) {
 	case FilterStrategy::EXACT:
 		row_ids = FindExactly();
 		break;
@@ -97,7 +101,8 @@ std::vector<row_t> CandidateSearch::NextTies() {
 // With a filter
 //===--------------------------------------------------------------------===//
 double CandidateSearch::Selectivity() const {
-	const auto share = accepted ? (double(accepted->Count()) + 1) / (double(row_count) + 1) : estimate.value_or(1);
+	const auto share =
+	    accepted ? (double(accepted->Count()) + 1) / (double(costs.row_count) + 1) : estimate.value_or(1);
 	return MinValue(1.0, share);
 }
 
@@ -109,8 +114,13 @@ void CandidateSearch::ChooseStrategy() {
 		estimate = EstimateSelectivity(context, storage, *request.filter);
 	}
 	strategy = bind_data.filter_strategy;
-	if (strategy == FilterStrategy::AUTO) {
-		strategy = ChooseFilterStrategy(row_count, Selectivity(), request.row_count, bind_data.search_list_size);
+	if (MaySwitch()) {
+		const auto selectivity = Selectivity();
+		strategy =
+		    costs.Choose(selectivity, selectivity, accepted.has_value(), request.row_count, bind_data.search_list_size);
+		// With the set at hand, guiding the search costs no more than a trial.
+		is_trial = !accepted && strategy != FilterStrategy::POST &&
+		           costs.IsTrialCheap(selectivity, bind_data.search_list_size);
 	}
 }
 
@@ -127,6 +137,10 @@ void CandidateSearch::Switch(FilterStrategy next, const string &reason) {
 }
 
 std::vector<row_t> CandidateSearch::FindExactly() {
+	const auto qualifying = Selectivity() * double(costs.row_count);
+	if (!accepted && costs.Fetch(qualifying) < costs.Rank(qualifying, false)) {
+		CollectAccepted();
+	}
 	const auto answer =
 	    FindNearestExactly(context, storage, bind_data.column, bind_data.index->Configuration()->metric, request.query,
 	                       *request.filter, accepted ? &*accepted : nullptr, request.row_count);
@@ -147,32 +161,25 @@ std::vector<row_t> CandidateSearch::SwitchToExact(const string &reason) {
 
 std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 	if (!cursor) {
-		const auto share = Selectivity();
-		const auto size = double(FilteredListSize(request.row_count, bind_data.search_list_size, share)) / share;
-		StartTraversal(uint32_t(MinValue(size, double(MaxValue<uint64_t>(row_count, 1)))));
+		// Rows that qualify may be the rule near the query: the list is that of a query without a filter until tests
+		// show otherwise.
+		StartTraversal(uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count)));
 	}
 	std::vector<row_t> passed;
 	while (passed.size() < missing && !is_exhausted) {
 		if (context.interrupted) {
 			throw InterruptException();
 		}
-		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
-		auto wanted = idx_t(double(missing - passed.size()) / share * 1.2) + 8;
 		// The second half of a list is there to make the first half reliable.
 		const auto reliable = list_size / 2;
-		if (tested_count < reliable) {
-			wanted = MinValue<idx_t>(wanted, reliable - tested_count);
-		} else if (MaySwitch() && double(request.row_count) / share > double(list_size)) {
-			Switch(FilterStrategy::GRAPH,
-			       StringUtil::Format("%llu of %llu candidates passed", passed_count, tested_count));
-			auto row_ids = NextGuided(missing - passed.size());
-			if (strategy == FilterStrategy::EXACT) {
-				return row_ids;
-			}
-			row_ids.insert(row_ids.begin(), passed.begin(), passed.end());
-			return row_ids;
+		const auto has_failed = is_trial && tested_count >= TRIAL_TESTS && passed_count == 0;
+		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
+		auto wanted = MinValue<idx_t>(idx_t(double(missing - passed.size()) / share * 1.2) + 8, STANDARD_VECTOR_SIZE);
+		if (tested_count < reliable && !has_failed) {
+			wanted = MinValue<idx_t>(wanted, is_trial && tested_count == 0 ? TRIAL_TESTS : reliable - tested_count);
+		} else if (MaySwitch() && !MayGoOnTesting()) {
+			return NextAfterTests(std::move(passed), missing);
 		}
-		wanted = MinValue<idx_t>(wanted, STANDARD_VECTOR_SIZE);
 		list_size = MaxValue<uint32_t>(list_size, uint32_t(2 * (tested_count + wanted)));
 		cursor->Widen(list_size);
 		const auto candidates = cursor->Next(wanted);
@@ -180,7 +187,35 @@ std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 		const auto row_ids = Test(candidates);
 		passed.insert(passed.end(), row_ids.begin(), row_ids.end());
 	}
+	if (is_trial) {
+		EndTrial(FilterStrategy::POST);
+	}
 	return passed;
+}
+
+void CandidateSearch::EndTrial(FilterStrategy next) {
+	is_trial = false;
+	if (next != strategy) {
+		Switch(next, StringUtil::Format("%llu of the %llu nearest passed", passed_count, tested_count));
+	}
+}
+
+bool CandidateSearch::MayGoOnTesting() {
+	const auto share = (double(passed_count) + NONE_PASSED) / (double(tested_count) + 1);
+	EndTrial(costs.Choose(Selectivity(), share, accepted.has_value(), request.row_count, bind_data.search_list_size));
+	return strategy == FilterStrategy::POST;
+}
+
+std::vector<row_t> CandidateSearch::NextAfterTests(std::vector<row_t> passed, idx_t missing) {
+	if (strategy == FilterStrategy::EXACT) {
+		return FindExactly();
+	}
+	auto row_ids = NextGuided(missing - passed.size());
+	// The exact way has found again what passed.
+	if (strategy == FilterStrategy::GRAPH) {
+		row_ids.insert(row_ids.begin(), passed.begin(), passed.end());
+	}
+	return row_ids;
 }
 
 std::vector<row_t> CandidateSearch::Test(const std::vector<lm_diskann::Neighbor> &candidates) {
@@ -223,8 +258,10 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 	if (!is_guided) {
 		is_guided = true;
 		CollectAccepted();
-		if (MaySwitch() && ChooseFilterStrategy(row_count, Selectivity(), request.row_count,
-		                                        bind_data.search_list_size) == FilterStrategy::EXACT) {
+		const auto selectivity = Selectivity();
+		if (MaySwitch() && tested_count == 0 &&
+		    costs.Choose(selectivity, selectivity, true, request.row_count, bind_data.search_list_size) ==
+		        FilterStrategy::EXACT) {
 			return SwitchToExact(StringUtil::Format("%llu rows qualify", accepted->Count()));
 		}
 		const auto size = FilteredListSize(request.row_count, bind_data.search_list_size, Selectivity());
@@ -244,7 +281,7 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 }
 
 bool CandidateSearch::Settle(string &doubt) {
-	const auto cost = ExactCost(row_count, double(accepted->Count()));
+	const auto visit_max = costs.Exact(double(accepted->Count()), true) / costs.Visits(1);
 	const auto start = cursor->Progress();
 	auto mark = start;
 	auto now = start;
@@ -253,10 +290,10 @@ bool CandidateSearch::Settle(string &doubt) {
 			throw InterruptException();
 		}
 		now = cursor->Progress();
-		auto is_doubtful = double(now.visited - start.visited) > cost;
+		auto is_doubtful = double(now.visited - start.visited) > visit_max;
 		if (now.visited - mark.visited >= WINDOW_VISITS) {
-			const auto share = (double(now.listed - mark.listed) + 0.5) / double(now.visited - mark.visited);
-			is_doubtful = is_doubtful || double(list_size - now.listed) / share > cost;
+			const auto share = (double(now.listed - mark.listed) + NONE_PASSED) / double(now.visited - mark.visited);
+			is_doubtful = is_doubtful || double(list_size - now.listed) / share > visit_max;
 			mark = now;
 		}
 		if (is_doubtful) {

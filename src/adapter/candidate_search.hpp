@@ -49,6 +49,10 @@ private:
 	std::vector<row_t> NextGuided(idx_t missing);
 	std::vector<row_t> FindExactly();
 
+	//! Half a list was tested without finding enough: false when another strategy costs less, by what passed so far.
+	bool MayGoOnTesting();
+	void EndTrial(FilterStrategy next);
+	std::vector<row_t> NextAfterTests(std::vector<row_t> passed, idx_t missing);
 	std::vector<row_t> SwitchToExact(const string &reason);
 	void ChooseStrategy();
 	void Switch(FilterStrategy next, const string &reason);
@@ -70,7 +74,7 @@ private:
 	DataTable &storage;
 	std::shared_ptr<lm_diskann::AnnIndex> core;
 	const SearchRequest request;
-	const uint64_t row_count;
+	const FilterCosts costs;
 
 	//! AUTO: no filter.
 	FilterStrategy strategy = FilterStrategy::AUTO;
@@ -83,6 +87,8 @@ private:
 	std::optional<lm_diskann::RowSet> accepted;
 	std::optional<lm_diskann::SearchCursor> cursor;
 	uint32_t list_size = 0;
+	//! The strategy is not yet that: the nearest candidates are tried first.
+	bool is_trial = false;
 	//! The traversal is guided by `accepted`.
 	bool is_guided = false;
 	uint64_t returned_count = 0;

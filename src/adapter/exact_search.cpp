@@ -107,17 +107,21 @@ ExactAnswer FindNearestExactly(ClientContext &context, DataTable &table, const I
                                lm_diskann::Metric metric, const std::vector<float> &query, RowFilter &filter,
                                const lm_diskann::RowSet *rows, idx_t count) {
 	NearestRows nearest(column, metric, query, rows, count);
-	if (rows && IsFetchCheaper(table.GetTotalRows(), rows->Count())) {
+	const FilterCosts costs {table.GetTotalRows(), column.type.dims};
+	if (rows && costs.Fetch(double(rows->Count())) < costs.Rank(double(rows->Count()), true)) {
 		std::vector<row_t> row_ids;
 		rows->ForEach([&](lm_diskann::RowId row_id) { row_ids.push_back(row_id.value); });
 		FetchRows(context, table, column, row_ids, [&](const VectorRows &vectors) { nearest.Add(vectors); });
 		return nearest.Finish();
 	}
-	FilteredScan scan {table, filter, {StorageIndex(column.storage_column)}, {column.logical_type}};
+	// The set says all that the filter does, and a scan without one copies nothing.
+	RowFilter no_filter;
+	auto &tested = rows ? no_filter : filter;
+	FilteredScan scan {table, tested, {StorageIndex(column.storage_column)}, {column.logical_type}};
 	const auto thread_count = scan.ThreadCount(context);
 	std::vector<NearestRows> parts(thread_count, nearest);
 	std::vector<VectorRows> vectors(thread_count, VectorRows(column.type));
-	const auto vector_column = filter.Columns().size();
+	const auto vector_column = tested.Columns().size();
 	scan.Run(context, [&](idx_t thread, DataChunk &chunk) {
 		vectors[thread].Read(chunk.data[vector_column], chunk.data.back(), chunk.size());
 		parts[thread].Add(vectors[thread]);

@@ -18,8 +18,8 @@ struct ExactAnswer {
 //! The distance of a row that may rank before one of `distance` when DuckDB computes both.
 float WidenDistance(float distance);
 
-//! Rows that the transaction sees, without its own appends, that `filter` keeps and that are in `rows` (null: all).
-//! Reads them one by one where they are few, else with one scan by all threads. Throws InterruptException.
+//! Rows that the transaction sees, without its own appends, that `filter` keeps, or, when it is given, those in `rows`
+//! alone, read one by one where they are few. All threads scan. Throws InterruptException.
 ExactAnswer FindNearestExactly(ClientContext &context, DataTable &table, const IndexedColumn &column,
                                lm_diskann::Metric metric, const std::vector<float> &query, RowFilter &filter,
                                const lm_diskann::RowSet *rows, idx_t count);

@@ -10,14 +10,20 @@ namespace duckdb {
 
 namespace {
 
-//! Rows whose vector is read and compared in a scan, in the time of one block visited.
-constexpr double EXACT_ROWS_PER_VISIT = 25;
-//! Rows tested by a scan of the filter's columns.
-constexpr double TESTED_ROWS_PER_VISIT = 2500;
-//! Rows read one by one.
-constexpr double FETCHED_ROWS_PER_VISIT = 5;
-//! From this share on testing the few candidates beats testing all rows.
-constexpr double POST_SELECTIVITY_MIN = 0.15;
+//! A node: pinning, estimates for its neighbors, and its exact distance.
+constexpr double VISIT_NANOSECONDS = 1800;
+constexpr double VISIT_NANOSECONDS_PER_DIMENSION = 7;
+//! A candidate fetched and tested; a row tested by a scan.
+constexpr double TEST_NANOSECONDS = 5000;
+constexpr double SCANNED_TEST_NANOSECONDS = 20;
+//! DuckDB decompresses this many values at once.
+constexpr double VALUES_PER_BLOCK = 1024;
+constexpr double READ_NANOSECONDS_PER_VALUE = 2;
+//! A row beside the values of its vector: ranked in a scan, or fetched.
+constexpr double RANK_NANOSECONDS = 50;
+constexpr double FETCH_NANOSECONDS = 1500;
+//! A trial may cost this part of the exact way.
+constexpr double TRIAL_SHARE = 0.2;
 //! Rows of a table that is sorted faster than anything can be decided about it.
 constexpr uint64_t SMALL_TABLE_ROWS = 2048;
 //! The index is left alone when it should return more than one row of so many.
@@ -47,22 +53,53 @@ uint32_t FilteredListSize(idx_t count, uint32_t search_list_size, double selecti
 	return uint32_t(std::max<double>(size, double(count + std::min<idx_t>(count, 100))));
 }
 
-double ExactCost(uint64_t row_count, double qualifying) {
-	return double(row_count) / TESTED_ROWS_PER_VISIT + qualifying / EXACT_ROWS_PER_VISIT;
+double FilterCosts::Visits(double count) const {
+	return count * (VISIT_NANOSECONDS + VISIT_NANOSECONDS_PER_DIMENSION * dims);
 }
 
-FilterStrategy ChooseFilterStrategy(uint64_t row_count, double selectivity, idx_t count, uint32_t search_list_size) {
-	const auto visits = double(FilteredListSize(count, search_list_size, selectivity)) / selectivity;
-	const auto tested = double(row_count) / TESTED_ROWS_PER_VISIT;
-	const auto is_post = selectivity >= POST_SELECTIVITY_MIN;
-	if (ExactCost(row_count, selectivity * double(row_count)) <= visits + (is_post ? 0 : tested)) {
+double FilterCosts::Tests(double count) const {
+	return count * TEST_NANOSECONDS;
+}
+
+double FilterCosts::Collect() const {
+	return double(row_count) * SCANNED_TEST_NANOSECONDS;
+}
+
+double FilterCosts::Rank(double count, bool has_set) const {
+	// DuckDB skips to the rows it needs where a vector of rows has few ranges of them, else reads all (its
+	// ArrayColumnData::Select). Those it needs lie in blocks of values.
+	const auto ranges = count / double(std::max<uint64_t>(row_count, 1)) * STANDARD_VECTOR_SIZE;
+	const auto has_few = !has_set && ranges < dims / 2.0;
+	const auto read_rows = has_few ? count * std::max(1.0, VALUES_PER_BLOCK / dims) : double(row_count);
+	return read_rows * dims * READ_NANOSECONDS_PER_VALUE +
+	       count * (RANK_NANOSECONDS + dims * READ_NANOSECONDS_PER_VALUE);
+}
+
+double FilterCosts::Fetch(double count) const {
+	return count * (FETCH_NANOSECONDS + std::max<double>(VALUES_PER_BLOCK, dims) * READ_NANOSECONDS_PER_VALUE);
+}
+
+double FilterCosts::Exact(double qualifying, bool has_set) const {
+	// Without the set the scan that ranks tests, too.
+	return (has_set ? 0 : Collect()) + std::min(Fetch(qualifying), Rank(qualifying, has_set));
+}
+
+FilterStrategy FilterCosts::Choose(double selectivity, double share, bool has_set, idx_t count,
+                                   uint32_t search_list_size) const {
+	const auto list_size = FilteredListSize(count, search_list_size, selectivity);
+	const auto visits = std::min(double(list_size) / share, double(row_count));
+	const auto exact = Exact(selectivity * double(row_count), has_set);
+	const auto graph = Visits(visits) + (has_set ? 0 : Collect());
+	// Half of a list is tested.
+	const auto post = Visits(visits) + Tests(visits / 2);
+	if (exact <= std::min(graph, post)) {
 		return FilterStrategy::EXACT;
 	}
-	return is_post ? FilterStrategy::POST : FilterStrategy::GRAPH;
+	return graph <= post ? FilterStrategy::GRAPH : FilterStrategy::POST;
 }
 
-bool IsFetchCheaper(uint64_t row_count, uint64_t count) {
-	return double(count) / FETCHED_ROWS_PER_VISIT < double(row_count) / EXACT_ROWS_PER_VISIT;
+bool FilterCosts::IsTrialCheap(double selectivity, uint32_t search_list_size) const {
+	return Visits(search_list_size) <= TRIAL_SHARE * Exact(selectivity * double(row_count), false);
 }
 
 bool IsExactScanCheaper(uint64_t row_count, idx_t count) {

@@ -4,8 +4,8 @@
 // traversal offers candidates, which are tested one by one. All return the same rows as far as they find them; the
 // choice is made of the share of rows that qualifies, and corrected by what the traversal meets near the query.
 //
-// Costs are in blocks visited. The constants are ratios measured by bench/filter_bench.mjs on SIFT (128 dimensions) and
-// IMDb (384), all in memory; a slow disk makes both a block and a row dearer.
+// The constants of the costs are times of one thread on compressed columns in memory, measured on the data sets of
+// bench/filters.mjs: only their ratios matter.
 #pragma once
 
 #include "duckdb/common/common.hpp"
@@ -21,13 +21,28 @@ FilterStrategy ParseFilterStrategy(const string &name);
 //! of few rows that qualify is a long list of nodes.
 uint32_t FilteredListSize(idx_t count, uint32_t search_list_size, double selectivity);
 
-//! The cost of the exact way over a table of which `qualifying` rows do.
-double ExactCost(uint64_t row_count, double qualifying);
-//! Neither EXACT nor another way is forced: the cheapest for filters that do not depend on the vectors.
-FilterStrategy ChooseFilterStrategy(uint64_t row_count, double selectivity, idx_t count, uint32_t search_list_size);
+//! What the ways cost on one table, in nanoseconds of one thread.
+struct FilterCosts {
+	uint64_t row_count;
+	uint32_t dims;
 
-//! True when reading `count` of the rows one by one costs less than a scan of the column.
-bool IsFetchCheaper(uint64_t row_count, uint64_t count);
+	//! Nodes visited; of a tested candidate, its test.
+	double Visits(double count) const;
+	double Tests(double count) const;
+	//! Evaluating the conditions on every row.
+	double Collect() const;
+	//! Ranking `count` rows that a scan comes upon, with its filter or with the set of them.
+	double Rank(double count, bool has_set) const;
+	//! Ranking `count` rows that are known beforehand: read one by one.
+	double Fetch(double count) const;
+
+	//! The exact way, with the set of rows that qualify at hand or without.
+	double Exact(double qualifying, bool has_set) const;
+	//! The cheapest, if `selectivity` of all rows qualify, and `share` of the nodes near the query.
+	FilterStrategy Choose(double selectivity, double share, bool has_set, idx_t count, uint32_t search_list_size) const;
+	//! True when testing the nearest candidates first costs little beside the exact way.
+	bool IsTrialCheap(double selectivity, uint32_t search_list_size) const;
+};
 
 //! True when a query without a filter is cheaper without the index, which only k near the row count makes it.
 bool IsExactScanCheaper(uint64_t row_count, idx_t count);

@@ -385,8 +385,9 @@ FilterStrategy PlannedStrategy(const IndexScanBindData &bind_data) {
 	if (bind_data.filter_strategy != FilterStrategy::AUTO || !bind_data.selectivity || bind_data.row_count == 0) {
 		return bind_data.filter_strategy;
 	}
-	return ChooseFilterStrategy(bind_data.table.GetStorage().GetTotalRows(), *bind_data.selectivity,
-	                            bind_data.row_count, bind_data.search_list_size);
+	const FilterCosts costs {bind_data.table.GetStorage().GetTotalRows(), bind_data.column.type.dims};
+	return costs.Choose(*bind_data.selectivity, *bind_data.selectivity, false, bind_data.row_count,
+	                    bind_data.search_list_size);
 }
 
 InsertionOrderPreservingMap<string> ToString(TableFunctionToStringInput &input) {

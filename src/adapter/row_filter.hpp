@@ -48,6 +48,8 @@ unique_ptr<Expression> FillInInputs(ClientContext &context, const Expression &ex
 //! A filter with its values. Shared by the threads of a scan, each with a RowSelector of its own.
 class RowFilter {
 public:
+	//! Every row qualifies.
+	RowFilter() = default;
 	//! `inputs` null: conditions that need one are left out. Errors of the conditions themselves come with the rows.
 	RowFilter(ClientContext &context, TableCatalogEntry &table, const RowConditions &filter,
 	          const vector<Value> *inputs);

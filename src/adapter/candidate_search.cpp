@@ -160,23 +160,32 @@ std::vector<row_t> CandidateSearch::SwitchToExact(const string &reason) {
 }
 
 std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
+	// Rows that qualify may be the rule near the query: the list is that of a query without a filter until tests show
+	// otherwise, and for the first tests of a trial a short one.
+	const auto whole_list = uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count));
 	if (!cursor) {
-		// Rows that qualify may be the rule near the query: the list is that of a query without a filter until tests
-		// show otherwise.
-		StartTraversal(uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count)));
+		StartTraversal(is_trial ? MinValue<uint32_t>(whole_list, 2 * TRIAL_TESTS) : whole_list);
 	}
 	std::vector<row_t> passed;
-	while (passed.size() < missing && !is_exhausted) {
+	// The whole list may bring rows that are nearer than those of the short one.
+	const auto is_promising = [&] { return is_trial && tested_count == TRIAL_TESTS && passed_count > 0; };
+	while ((passed.size() < missing || is_promising()) && !is_exhausted) {
 		if (context.interrupted) {
 			throw InterruptException();
+		}
+		if (is_promising()) {
+			list_size = whole_list;
 		}
 		// The second half of a list is there to make the first half reliable.
 		const auto reliable = list_size / 2;
 		const auto has_failed = is_trial && tested_count >= TRIAL_TESTS && passed_count == 0;
 		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
-		auto wanted = MinValue<idx_t>(idx_t(double(missing - passed.size()) / share * 1.2) + 8, STANDARD_VECTOR_SIZE);
-		if (tested_count < reliable && !has_failed) {
-			wanted = MinValue<idx_t>(wanted, is_trial && tested_count == 0 ? TRIAL_TESTS : reliable - tested_count);
+		const auto open = passed.size() < missing ? missing - passed.size() : 1;
+		auto wanted = MinValue<idx_t>(idx_t(double(open) / share * 1.2) + 8, STANDARD_VECTOR_SIZE);
+		if (is_trial && tested_count == 0) {
+			wanted = TRIAL_TESTS;
+		} else if (tested_count < reliable && !has_failed) {
+			wanted = MinValue<idx_t>(wanted, reliable - tested_count);
 		} else if (MaySwitch() && !MayGoOnTesting()) {
 			return NextAfterTests(std::move(passed), missing);
 		}

@@ -38,6 +38,8 @@ std::unique_ptr<Connection> Connect(DuckDB &database) {
 	auto connection = std::make_unique<Connection>(database);
 	Query(*connection, SetupSql());
 	Query(*connection, "SET lm_diskann_l_search = 10000");
+	// The index answers, however many rows are asked for.
+	Query(*connection, "SET lm_diskann_filter_strategy = 'post'");
 	// Damage must show, not heal.
 	Query(*connection, "SET lm_diskann_auto_rebuild = false");
 	return connection;

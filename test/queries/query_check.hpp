@@ -15,9 +15,10 @@ namespace query_test {
 //! Figures of one shape, summed.
 struct ShapeFigures {
 	uint64_t queries = 0;
-	//! EXPLAIN names an operator of the index.
+	//! Those that were explained, and where EXPLAIN names an operator of the index.
+	uint64_t explained = 0;
 	uint64_t by_index = 0;
-	//! Of queries by the index: rows that the exact plan returns, and those of the index that are as near.
+	//! Rows that the exact plan returns, and those of the index that are as near.
 	uint64_t exact_rows = 0;
 	uint64_t hits = 0;
 };

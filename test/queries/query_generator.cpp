@@ -43,7 +43,7 @@ std::string QueryGenerator::MakeTables(int64_t row_count) {
 	                  "CREATE VIEW w AS SELECT id AS key, g AS kind, v AS embedding FROM t;"
 	                  "INSERT INTO t VALUES " +
 	                  Rows(row_count) + ";";
-	for (int64_t i = 0; i < 15; i++) {
+	for (int64_t i = 0; i < 8; i++) {
 		sql += "INSERT INTO q VALUES (" + Text(i) + ", " + Text(Below(10)) + ", " + Vector() + ");";
 	}
 	sql += "INSERT INTO q SELECT id + 100, g, v FROM q WHERE id < 3;";
@@ -86,7 +86,7 @@ std::string QueryGenerator::Condition(const std::string &table) {
 	case 8:
 		return "(" + column("flag") + " OR " + column("g") + " > " + Text(Below(10)) + ")";
 	case 9:
-		return column("g") + " IN (SELECT g FROM q WHERE q.id < " + Text(Below(10)) + ")";
+		return column("g") + " IN (SELECT g FROM q WHERE q.id < " + Text(Below(9)) + ")";
 	case 10:
 		return column("id") + " < 0";
 	default:
@@ -139,7 +139,7 @@ GeneratedQuery QueryGenerator::TopK() {
 		break;
 	case 3: {
 		query.shape = "vector of another row";
-		const auto other = Distance("t", "(SELECT v FROM q WHERE q.id = " + Text(Below(15)) + ")");
+		const auto other = Distance("t", "(SELECT v FROM q WHERE q.id = " + Text(Below(8)) + ")");
 		query.universe = "SELECT t.id, " + other + " AS d FROM t" + where;
 		query.sql = query.universe + " ORDER BY d" + limit;
 		break;
@@ -202,7 +202,7 @@ GeneratedQuery QueryGenerator::Join() {
 	query.is_join = true;
 	const auto limit = " LIMIT " + Text(1 + Below(8)) + (OneIn(4) ? " OFFSET " + Text(Below(3)) : "");
 	const std::string left =
-	    OneIn(3) ? "(SELECT rowid AS r, * FROM t WHERE t.id % 29 = 3)" : "(SELECT rowid AS r, * FROM q)";
+	    OneIn(3) ? "(SELECT rowid AS r, * FROM t WHERE t.id % 61 = 3)" : "(SELECT rowid AS r, * FROM q)";
 	auto where = Where("t");
 	if (OneIn(3)) {
 		where += where.empty() ? " WHERE " : " AND ";
@@ -236,7 +236,7 @@ GeneratedQuery QueryGenerator::Query() {
 	if (kind < 6) {
 		return TopK();
 	}
-	return kind < 8 ? Range() : Join();
+	return kind < 9 ? Range() : Join();
 }
 
 } // namespace query_test

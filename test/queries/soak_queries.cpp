@@ -20,8 +20,9 @@ constexpr uint64_t QUERIES_A_DATABASE = 200;
 int Report(const query_test::Figures &figures) {
 	query_test::ShapeFigures total;
 	for (const auto &[shape, sums] : figures) {
-		std::printf("%-24s %6llu queries, %6llu by the index, recall %.4f\n", shape.c_str(),
+		std::printf("%-24s %6llu queries, %5llu of %5llu by the index, recall %.4f\n", shape.c_str(),
 		            static_cast<unsigned long long>(sums.queries), static_cast<unsigned long long>(sums.by_index),
+		            static_cast<unsigned long long>(sums.explained),
 		            sums.exact_rows == 0 ? 1.0 : double(sums.hits) / double(sums.exact_rows));
 		total.queries += sums.queries;
 		total.exact_rows += sums.exact_rows;

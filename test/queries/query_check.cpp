@@ -65,8 +65,8 @@ QueryCheck::QueryCheck(uint64_t seed) : generator(seed) {
 	for (int i = 0; i < 2; i++) {
 		sessions.push_back({std::make_unique<duckdb::Connection>(*database), false});
 	}
-	// Answers that are as free as ties are must not depend on which thread was first.
-	Execute(*sessions[0].connection, "SET threads = 2");
+	// Two threads for one query of so few rows cost more than they gain; but some joins shall have them.
+	Execute(*sessions[0].connection, generator.OneIn(4) ? "SET threads = 2" : "SET threads = 1");
 	Execute(*sessions[0].connection, generator.MakeTables(80 + generator.Below(300)));
 }
 

@@ -12,15 +12,26 @@ namespace duckdb {
 
 namespace {
 
-//! A build links a row in a third of the time that a merge takes, but has to link all of them.
-constexpr uint64_t REBUILD_ROWS_MIN = 10000, REBUILD_SHARE = 3;
 //! A generation is known to be durable when two more checkpoints have begun (lifecycle trap 6); until then its slots
 //! keep what they held.
 constexpr int CHECKPOINTS_TO_CONFIRM = 3;
+//! Free space within the file is given back when it is more than this share of it, in so many rounds: what a
+//! checkpoint writes in one piece finds its place further up front only in the next one.
+constexpr uint64_t FREE_SHARE = 16;
+constexpr int SHRINK_ROUNDS_MAX = 3;
 
-bool IsRebuildCheaper(const lm_diskann::IndexSummary &summary) {
-	const auto changed = summary.delta_count + summary.tombstone_count;
-	return changed >= REBUILD_ROWS_MIN && changed * REBUILD_SHARE > summary.row_count;
+bool HasFreeSpace(const lm_diskann::IndexSummary &summary) {
+	return summary.free_bytes * FREE_SHARE > summary.file_size_bytes;
+}
+
+//! Until what was freed is free. False: another transaction writes; the checkpoints of others will do it.
+bool ConfirmAll(ClientContext &context, AttachedDatabase &db) {
+	for (int i = 0; i < CHECKPOINTS_TO_CONFIRM; i++) {
+		if (!MakeDurable(context, db, true)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 } // namespace
@@ -28,7 +39,7 @@ bool IsRebuildCheaper(const lm_diskann::IndexSummary &summary) {
 void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &index) {
 	auto &live = *index.live;
 	RequireWritable(table, index, "compact");
-	if (!live.IsReady() || IsRebuildCheaper(live.Core()->Summary())) {
+	if (!live.IsReady() || IsRebuildCheaper(live.Core()->Counts())) {
 		RebuildIndex(context, table, index);
 		return;
 	}
@@ -36,7 +47,9 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 	atomic<const char *> phase {"merging"};
 	const OperationList::Entry entry(InstanceState::Get(table.db.GetDatabase())->Operations(), live.Name(), "compact",
 	                                 [&] {
-		                                 return OperationProgress {phase.load(), -1};
+		                                 const auto progress = core->CurrentActivity();
+		                                 const bool is_known = progress.activity != lm_diskann::Activity::NONE;
+		                                 return OperationProgress {phase.load(), is_known ? progress.share : -1};
 	                                 });
 	const auto is_stopped = [&] { return context.interrupted.load(); };
 	WithDuckDBErrors(live.Name(), [&] {
@@ -52,8 +65,15 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 		throw InterruptException();
 	}
 	phase = "publishing";
-	for (int i = 0; i < CHECKPOINTS_TO_CONFIRM; i++) {
-		if (!MakeDurable(context, table.db, true)) {
+	if (!ConfirmAll(context, table.db)) {
+		return;
+	}
+	for (int round = 0; round < SHRINK_ROUNDS_MAX && HasFreeSpace(core->Summary()); round++) {
+		phase = "giving free space back";
+		if (WithDuckDBErrors(live.Name(), [&] { return core->Shrink(is_stopped); })) {
+			throw InterruptException();
+		}
+		if (!ConfirmAll(context, table.db)) {
 			return;
 		}
 	}

@@ -54,6 +54,32 @@ unique_ptr<FunctionData> BindIndexInfo(ClientContext &, TableFunctionBindInput &
 	return nullptr;
 }
 
+//! The state, and why it is so or how far what is under way has come.
+std::pair<string, string> DescribeState(const LiveIndex &live) {
+	const auto percent = [](double share) { return std::to_string(int(share * 100)) + " % done"; };
+	const auto reason = live.Reason();
+	if (const auto progress = live.HealingProgress()) {
+		const auto text = "it is built anew from the table, " + percent(*progress);
+		return {live.State() == IndexState::READY ? "merging" : IndexStateName(live.State()),
+		        reason.empty() ? text : reason + "; " + text};
+	}
+	const auto core = live.Core();
+	if (live.State() == IndexState::READY && core) {
+		const auto progress = core->CurrentActivity();
+		switch (progress.activity) {
+		case lm_diskann::Activity::NONE:
+			break;
+		case lm_diskann::Activity::MERGING:
+			return {"merging", "rows are merged into the graph, " + percent(progress.share)};
+		case lm_diskann::Activity::COMPACTING:
+			return {"merging", "deleted rows are taken out of the graph, " + percent(progress.share)};
+		case lm_diskann::Activity::SHRINKING:
+			return {"merging", "free space in the file is given back, " + percent(progress.share)};
+		}
+	}
+	return {IndexStateName(live.State()), reason};
+}
+
 //! One row; what is not known, because the file cannot be opened or nothing was configured, is NULL.
 vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	vector<Value> row {Value(entry.database_name), Value(entry.schema_name), Value(entry.table.get().name),
@@ -69,7 +95,7 @@ vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	const auto core = live.Core();
 	const auto file = live.File();
 	const auto summary = core ? std::optional<lm_diskann::IndexSummary>(core->Summary()) : std::nullopt;
-	const auto reason = live.Reason();
+	const auto [state, reason] = DescribeState(live);
 	const auto configured = [&](Value value) { return configuration ? std::move(value) : Value(); };
 	const auto opened = [&](Value value) { return summary ? std::move(value) : Value(); };
 	const auto config = configuration.value_or(lm_diskann::IndexConfiguration());
@@ -81,7 +107,7 @@ vector<Value> IndexInfoRow(const CatalogIndex &entry) {
 	        configured(Value(lm_diskann::MetricName(config.metric))),
 	        configured(Value(lm_diskann::ElementTypeName(config.element_type))),
 	        configured(CountValue(config.dims)),
-	        Value(IndexStateName(live.State())),
+	        Value(state),
 	        reason.empty() ? Value() : Value(reason),
 	        opened(CountValue(counts.row_count)),
 	        opened(CountValue(counts.unindexed_count)),

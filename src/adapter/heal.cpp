@@ -33,8 +33,8 @@ constexpr idx_t FREE_DISK_BYTES_MIN = idx_t(256) << 20;
 
 class BuildWorker : public BaseExecutorTask {
 public:
-	BuildWorker(TaskExecutor &executor, TableBuild &build_p, ClientContext &context_p)
-	    : BaseExecutorTask(executor), build(build_p), context(context_p) {
+	BuildWorker(TaskExecutor &executor, TableBuild &build_p, ClientContext &context_p, LiveIndex::Healing &healing_p)
+	    : BaseExecutorTask(executor), build(build_p), context(context_p), healing(healing_p) {
 	}
 	void ExecuteTask() override {
 		while (!executor.HasError()) {
@@ -42,6 +42,7 @@ public:
 				throw InterruptException();
 			}
 			const auto work = build.Work();
+			healing.SetProgress(build.Progress());
 			if (work == lm_diskann::WorkState::FINISHED) {
 				return;
 			}
@@ -57,6 +58,7 @@ public:
 private:
 	TableBuild &build;
 	ClientContext &context;
+	LiveIndex::Healing &healing;
 };
 
 void Rebuild(ClientContext &context, DataTable &table, const TableIndex &index, LiveIndex::Healing &healing) {
@@ -71,7 +73,7 @@ void Rebuild(ClientContext &context, DataTable &table, const TableIndex &index, 
 		TaskExecutor executor(context);
 		const auto thread_count = TaskScheduler::GetScheduler(context).NumberOfThreads();
 		for (int32_t i = 0; i < thread_count; i++) {
-			executor.ScheduleTask(make_uniq<BuildWorker>(executor, build, context));
+			executor.ScheduleTask(make_uniq<BuildWorker>(executor, build, context, healing));
 		}
 		executor.WorkOnTasks();
 	}
@@ -156,11 +158,15 @@ bool MakeDurable(ClientContext &context, AttachedDatabase &db, bool is_now) {
 }
 
 void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &index) {
+	const bool is_outgrown = index.live->IsReady();
+	if (is_outgrown && !IsAutoRebuildEnabled(context)) {
+		index.live->RefuseRebuild();
+	}
 	// A table that this transaction altered is not the one that receives the changes of others.
 	if (!IsAutoRebuildEnabled(context) || !table.IsMainTable()) {
 		return;
 	}
-	const auto healing = LiveIndex::BeginHealing(index.live, false);
+	const auto healing = LiveIndex::BeginHealing(index.live, is_outgrown);
 	if (!healing) {
 		return;
 	}
@@ -169,8 +175,11 @@ void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &in
 	} catch (const InterruptException &) {
 		throw;
 	} catch (const std::exception &) {
-		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index.live->Name()) + "it could not be healed: " +
-		                             HandledErrorText() + "; queries run exact plans until PRAGMA lm_diskann_rebuild");
+		const auto consequence = is_outgrown ? "; its changes are merged instead"
+		                                     : "; queries run exact plans until PRAGMA lm_diskann_rebuild";
+		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index.live->Name()) + "it could not be " +
+		                             (is_outgrown ? "rebuilt: " : "healed: ") + HandledErrorText() + consequence);
+		index.live->RefuseRebuild();
 		return;
 	}
 	MakeDurable(context, table.db, CanCheckpointInQuery(context, table.db));

@@ -14,8 +14,8 @@ class ClientContext;
 class DataTable;
 
 //! Heals what a query wants to use, at most once per reason, if the database can be written and
-//! lm_diskann_auto_rebuild allows it. A failure is logged and leaves the index as it was; only InterruptException comes
-//! out.
+//! lm_diskann_auto_rebuild allows it; an index that is ready is built anew because of all that changed. A failure is
+//! logged and leaves the index as it was; only InterruptException comes out.
 void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &index);
 
 //! PRAGMA lm_diskann_rebuild: builds anew whatever the state, and makes it durable at once if no other transaction

@@ -263,7 +263,7 @@ void LiveIndex::OfferMaintenance() {
 		index = maintained;
 		current = core;
 	}
-	if (index && current && (index->is_requested || MaintenanceThread::IsDue(current->Summary()))) {
+	if (index && current && (index->is_requested || MaintenanceThread::IsDue(current->Counts()))) {
 		InstanceState::Get(instance)->Maintenance().Offer(index);
 	}
 }
@@ -279,6 +279,35 @@ void LiveIndex::RequestMaintenance() noexcept {
 		OfferMaintenance();
 	} catch (...) { // NOLINT: it is only asked for
 	}
+}
+
+bool LiveIndex::IsRebuildDue() const {
+	std::shared_ptr<lm_diskann::AnnIndex> current;
+	{
+		lock_guard<mutex> guard(lock);
+		if (!maintained || !maintained->may_be_rebuilt) {
+			return false;
+		}
+		current = core;
+	}
+	return current && IsRebuildCheaper(current->Counts());
+}
+
+void LiveIndex::RefuseRebuild() noexcept {
+	{
+		lock_guard<mutex> guard(lock);
+		if (maintained) {
+			maintained->may_be_rebuilt = false;
+		}
+	}
+	try {
+		OfferMaintenance();
+	} catch (...) { // NOLINT: without a thread the rows stay in the delta
+	}
+}
+
+std::optional<double> LiveIndex::HealingProgress() const {
+	return is_healing ? std::optional<double>(healing_share.load()) : std::nullopt;
 }
 
 void LiveIndex::Close() noexcept {
@@ -377,6 +406,7 @@ unique_ptr<LiveIndex::Healing> LiveIndex::BeginHealing(const std::shared_ptr<Liv
 	auto healing = make_uniq<Healing>(index);
 	self.tried_reason = self.reason;
 	self.deleted_rows.clear();
+	self.healing_share = 0;
 	self.is_healing = true;
 	return healing;
 }

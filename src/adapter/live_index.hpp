@@ -68,6 +68,12 @@ public:
 	void Close() noexcept;
 	//! Asks for background work, due or not.
 	void RequestMaintenance() noexcept;
+	//! True: so much has changed that building anew is cheaper than merging, and nobody refused it.
+	bool IsRebuildDue() const;
+	//! Building anew failed or is not wanted: background work merges, whatever it costs.
+	void RefuseRebuild() noexcept;
+	//! 0..1 while the index is healed or rebuilt; none otherwise.
+	std::optional<double> HealingProgress() const;
 	//! RAM beside the page cache.
 	uint64_t MemoryBytes() const;
 
@@ -80,6 +86,10 @@ public:
 		Healing(const Healing &) = delete;
 		Healing &operator=(const Healing &) = delete;
 
+		//! 0..1, for whoever looks.
+		void SetProgress(double share) {
+			index->healing_share = share;
+		}
 		//! Ends CATCHING_UP: every row was offered. Under the table's append lock.
 		void FinishCatchUp();
 		//! Puts a rebuilt index into place. Rows from `row_count_at_start` on are as `core` has them; of those below
@@ -137,7 +147,8 @@ private:
 	std::shared_ptr<MaintainedIndex> maintained;
 	string reason;
 	string tried_reason;
-	bool is_healing = false;
+	atomic<bool> is_healing {false};
+	atomic<double> healing_share {0};
 	//! Rows deleted while the index is healed.
 	vector<lm_diskann::RowId> deleted_rows;
 };

@@ -9,16 +9,30 @@ constexpr uint64_t DUE_DELTA_ROWS = 2048;
 //! Deleted rows from which a compact is due, and the share of all rows they must be.
 constexpr uint64_t DUE_TOMBSTONES = 1000, DUE_TOMBSTONE_SHARE = 5;
 
-bool IsMergeDue(const lm_diskann::IndexSummary &summary) {
-	return summary.delta_count >= DUE_DELTA_ROWS;
+//! Free bytes within a file from which it is made smaller, and the share of the file they must be.
+constexpr uint64_t DUE_FREE_BYTES = uint64_t(16) << 20, DUE_FREE_SHARE = 4;
+
+//! A build links a row in a third of the time that a merge takes, but has to link all of them.
+constexpr uint64_t REBUILD_ROWS_MIN = 10000, REBUILD_SHARE = 3;
+
+bool IsMergeDue(const lm_diskann::IndexCounts &counts) {
+	return counts.delta_count >= DUE_DELTA_ROWS;
 }
 
-bool IsCompactDue(const lm_diskann::IndexSummary &summary) {
-	return summary.tombstone_count >= DUE_TOMBSTONES &&
-	       summary.tombstone_count * DUE_TOMBSTONE_SHARE > summary.row_count;
+bool IsCompactDue(const lm_diskann::IndexCounts &counts) {
+	return counts.tombstone_count >= DUE_TOMBSTONES && counts.tombstone_count * DUE_TOMBSTONE_SHARE > counts.row_count;
+}
+
+bool IsShrinkDue(const lm_diskann::IndexSummary &summary) {
+	return summary.free_bytes >= DUE_FREE_BYTES && summary.free_bytes * DUE_FREE_SHARE > summary.file_size_bytes;
 }
 
 } // namespace
+
+bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts) {
+	const auto changed = counts.delta_count + counts.tombstone_count;
+	return changed >= REBUILD_ROWS_MIN && changed * REBUILD_SHARE > counts.row_count;
+}
 
 MaintenanceThread::~MaintenanceThread() {
 	is_stopping = true;
@@ -31,8 +45,8 @@ MaintenanceThread::~MaintenanceThread() {
 	}
 }
 
-bool MaintenanceThread::IsDue(const lm_diskann::IndexSummary &summary) {
-	return IsMergeDue(summary) || IsCompactDue(summary);
+bool MaintenanceThread::IsDue(const lm_diskann::IndexCounts &counts) {
+	return IsMergeDue(counts) || IsCompactDue(counts);
 }
 
 void MaintenanceThread::Offer(const std::shared_ptr<MaintainedIndex> &index) {
@@ -66,28 +80,40 @@ void MaintenanceThread::Run() {
 }
 
 void MaintenanceThread::Maintain(MaintainedIndex &index) {
-	const auto is_stopped = [&] { return is_stopping || index.is_closed; };
 	try {
-		while (!is_stopped()) {
+		while (true) {
 			const auto core = index.core.lock();
-			if (!core || !core->IsHealthy()) {
-				return;
-			}
-			const auto summary = core->Summary();
-			const bool is_requested = index.is_requested.exchange(false);
-			if (IsMergeDue(summary) || (is_requested && summary.delta_count > 0)) {
-				while (!is_stopped() && core->Merge(MERGE_BATCH_ROWS, is_stopped)) {
-				}
-				index.is_requested = is_requested;
-			} else if (IsCompactDue(summary) || (is_requested && summary.tombstone_count > 0)) {
-				while (!is_stopped() && core->Compact(is_stopped)) {
-				}
-			} else {
+			if (!core || !core->IsHealthy() || !MaintainOnce(index, *core)) {
 				return;
 			}
 		}
 	} catch (...) { // NOLINT: what is broken is found by the next query, which has somebody to tell
 	}
+}
+
+bool MaintenanceThread::MaintainOnce(MaintainedIndex &index, lm_diskann::AnnIndex &core) const {
+	const auto is_stopped = [&] { return is_stopping || index.is_closed; };
+	const auto is_left = [&] { return index.may_be_rebuilt && IsRebuildCheaper(core.Counts()); };
+	if (is_stopped() || is_left()) {
+		return false;
+	}
+	const auto counts = core.Counts();
+	const bool is_requested = index.is_requested.exchange(false);
+	if (IsMergeDue(counts) || (is_requested && counts.delta_count > 0)) {
+		while (!is_stopped() && !is_left() && core.Merge(MERGE_BATCH_ROWS, is_stopped)) {
+		}
+		index.is_requested = is_requested;
+		return true;
+	}
+	if (IsCompactDue(counts) || (is_requested && counts.tombstone_count > 0)) {
+		while (!is_stopped() && core.Compact(is_stopped)) {
+		}
+		return true;
+	}
+	if (IsShrinkDue(core.Summary())) {
+		core.Shrink(is_stopped);
+	}
+	return false;
 }
 
 } // namespace duckdb

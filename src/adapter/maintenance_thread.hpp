@@ -1,4 +1,5 @@
-// The one background thread of a DuckDB instance: merges deltas that grew, and takes out deleted rows that became many.
+// The one background thread of a DuckDB instance: merges deltas that grew, takes out deleted rows that became many, and
+// gives back the free space in files.
 //
 // It touches cores only, never a table, a context or a list of indexes (lifecycle section 10): those may be destroyed
 // by a thread that holds locks it would need. It starts with the first index that has work for it, works with threads =
@@ -19,6 +20,9 @@ namespace duckdb {
 //! Rows of the delta that a merge takes at once.
 static constexpr idx_t MERGE_BATCH_ROWS = 512;
 
+//! True when building anew takes less time than merging what was inserted and taking out what was deleted.
+bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts);
+
 //! An index as the thread sees it.
 struct MaintainedIndex {
 	explicit MaintainedIndex(std::shared_ptr<lm_diskann::AnnIndex> core_p) : core(std::move(core_p)) {
@@ -29,6 +33,9 @@ struct MaintainedIndex {
 	atomic<bool> is_closed {false};
 	//! Somebody asked: all there is to do is due, once.
 	atomic<bool> is_requested {false};
+	//! What is dearer to merge than to rebuild is left to the next query or compact, which can rebuild. False: they
+	//! cannot, or may not.
+	atomic<bool> may_be_rebuilt {true};
 	//! In the thread's queue already.
 	bool is_queued = false;
 };
@@ -41,11 +48,13 @@ public:
 	//! Looks whether `index` has work, and queues it. Cheap.
 	void Offer(const std::shared_ptr<MaintainedIndex> &index);
 	//! True when the delta or the tombstones of an index are due.
-	static bool IsDue(const lm_diskann::IndexSummary &summary);
+	static bool IsDue(const lm_diskann::IndexCounts &counts);
 
 private:
 	void Run();
 	void Maintain(MaintainedIndex &index);
+	//! One kind of work, until it is done or not worth it any more. False: there is nothing to do.
+	bool MaintainOnce(MaintainedIndex &index, lm_diskann::AnnIndex &core) const;
 
 	mutex lock;
 	std::condition_variable wake;

@@ -78,7 +78,7 @@ std::shared_ptr<LiveIndex> FindReadyIndex(ClientContext &context, const LogicalG
 			continue;
 		}
 		index.live->RequireCoverage(storage.GetTotalRows());
-		if (!index.live->IsReady() && may_heal) {
+		if (may_heal && (!index.live->IsReady() || index.live->IsRebuildDue())) {
 			HealForQuery(context, storage, index);
 		}
 		if (index.live->IsReady()) {

@@ -66,11 +66,14 @@ AnnIndex::Impl::~Impl() {
 }
 
 std::vector<bool> AnnIndex::Impl::FindInGraph(Span<const RowId> row_ids) const {
-	const RadixMap row_map(RowMapSpace(*file), stored.row_map);
 	std::vector<bool> found(row_ids.size());
+	const auto may_be_there = [&](RowId row_id) { return uint64_t(row_id.value) < stored.graph_row_end; };
+	if (std::none_of(row_ids.begin(), row_ids.end(), may_be_there)) {
+		return found;
+	}
+	const RadixMap row_map(RowMapSpace(*file), stored.row_map);
 	for (size_t i = 0; i < row_ids.size(); i++) {
-		const auto key = uint64_t(row_ids[i].value);
-		found[i] = key < stored.graph_row_end && row_map.Find(key).has_value();
+		found[i] = may_be_there(row_ids[i]) && row_map.Find(uint64_t(row_ids[i].value)).has_value();
 	}
 	return found;
 }
@@ -112,16 +115,32 @@ IndexCounters &AnnIndex::Counters() const {
 	return impl->counters;
 }
 
+IndexCounts AnnIndex::Impl::Counts() const {
+	IndexCounts counts;
+	counts.tombstone_count = tombstones.Count();
+	counts.delta_count = delta.Count();
+	counts.row_count = stored.node_count + counts.delta_count;
+	counts.row_count -= std::min(counts.row_count, counts.tombstone_count);
+	return counts;
+}
+
+IndexCounts AnnIndex::Counts() const {
+	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+	return impl->Counts();
+}
+
+ActivityProgress AnnIndex::CurrentActivity() const {
+	return {impl->activity, double(impl->activity_share)};
+}
+
 IndexSummary AnnIndex::Summary() const {
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 	IndexSummary summary;
-	summary.tombstone_count = impl->tombstones.Count();
-	summary.delta_count = impl->delta.Count();
-	summary.row_count = impl->stored.node_count + summary.delta_count;
-	summary.row_count -= std::min(summary.row_count, summary.tombstone_count);
+	static_cast<IndexCounts &>(summary) = impl->Counts();
 	summary.unindexed_count = impl->unindexed.Count();
 	summary.covered_rows = impl->stored.covered_rows;
 	summary.file_size_bytes = impl->file->SizeBytes();
+	summary.free_bytes = impl->file->HoleCount() * impl->file->PageSize();
 	summary.cache_bytes = impl->cache->UsedBytes(impl->graph.file_key);
 	summary.delta_bytes = impl->delta.MemoryBytes() + impl->tombstones.MemoryBytes() + impl->unindexed.MemoryBytes() +
 	                      impl->graph.quantizer.MemoryBytes();
@@ -132,19 +151,22 @@ IndexSummary AnnIndex::Summary() const {
 
 void AnnIndex::Append(const VectorBatch &batch) {
 	impl->SpillDelta();
-	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
-	const std::vector<bool> is_in_graph = impl->FindInGraph(Span<const RowId>(batch.row_ids, batch.count));
 	const uint32_t dims = impl->configuration.dims;
 	const Metric metric = impl->configuration.metric;
+	std::vector<bool> is_indexable(batch.count);
+	for (size_t i = 0; i < batch.count; i++) {
+		is_indexable[i] = batch.floats ? IsIndexable(metric, batch.floats + i * dims, dims)
+		                               : IsIndexable(metric, batch.bytes + i * dims, dims);
+	}
+	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
+	const std::vector<bool> is_in_graph = impl->FindInGraph(Span<const RowId>(batch.row_ids, batch.count));
 	for (size_t i = 0; i < batch.count; i++) {
 		const RowId row_id = batch.row_ids[i];
 		if (is_in_graph[i]) {
 			impl->is_tombstones_changed |= impl->tombstones.Insert(row_id);
 		}
 		const void *vector = batch.floats ? static_cast<const void *>(batch.floats + i * dims) : batch.bytes + i * dims;
-		const bool is_indexable = batch.floats ? IsIndexable(metric, batch.floats + i * dims, dims)
-		                                       : IsIndexable(metric, batch.bytes + i * dims, dims);
-		if (is_indexable) {
+		if (is_indexable[i]) {
 			impl->delta.Put(row_id, vector);
 			impl->is_delta_changed = true;
 			impl->is_unindexed_changed |= impl->unindexed.Erase(row_id);

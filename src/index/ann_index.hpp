@@ -47,14 +47,19 @@ struct IndexCounters {
 	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0}, blocks_written {0};
 };
 
-struct IndexSummary {
-	uint64_t row_count = 0;       //!< indexed and not deleted: graph + delta - tombstones
-	uint64_t unindexed_count = 0; //!< rows offered whose vector is NULL or not indexable
+//! How many rows there are, and how many of them are not as a build would have them.
+struct IndexCounts {
+	uint64_t row_count = 0; //!< indexed and not deleted: graph + delta - tombstones
 	uint64_t delta_count = 0;
 	uint64_t tombstone_count = 0;
-	uint64_t covered_rows = 0; //!< highest row id ever offered + 1
+};
+
+struct IndexSummary : IndexCounts {
+	uint64_t unindexed_count = 0; //!< rows offered whose vector is NULL or not indexable
+	uint64_t covered_rows = 0;    //!< highest row id ever offered + 1
 	uint64_t file_size_bytes = 0;
 	uint64_t cache_bytes = 0;
+	uint64_t free_bytes = 0;  //!< of the file, between what is in use: Shrink gives them back
 	uint64_t delta_bytes = 0; //!< RAM of delta, tombstones and references
 	Generation generation;
 	double build_seconds = 0;
@@ -92,6 +97,14 @@ struct TraceStep {
 struct FilePart {
 	const char *name = "";
 	uint64_t block_count = 0;
+};
+
+//! What is under way in the background or for a compact.
+enum class Activity : uint8_t { NONE, MERGING, COMPACTING, SHRINKING };
+struct ActivityProgress {
+	Activity activity = Activity::NONE;
+	//! 0..1.
+	double share = 0;
 };
 
 class AnnIndex;
@@ -185,6 +198,9 @@ public:
 
 	const IndexConfiguration &Configuration() const;
 	IndexSummary Summary() const;
+	//! Part of the summary, without any I/O.
+	IndexCounts Counts() const;
+	ActivityProgress CurrentActivity() const;
 	IndexCounters &Counters() const;
 
 	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and
@@ -222,7 +238,10 @@ public:
 	bool Calibrate(const std::function<bool()> &is_stopped);
 	//! As it was measured last, here or before the file was closed; empty when it never was.
 	Calibration GetCalibration() const;
-	//! Overwrites what the file holds beyond the generations that may be opened.
+	//! Moves what lies at the end of the file to free places before it: the file is cut when the generation that is
+	//! published next is confirmed. True: it was stopped; the next call goes on. Otherwise as Merge.
+	bool Shrink(const std::function<bool()> &is_stopped);
+	//! Cuts the free end off the file, and overwrites what else it holds beyond the generations that may be opened.
 	void Scrub();
 
 	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without

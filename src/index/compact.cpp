@@ -34,6 +34,7 @@ void Maintenance::StartCompact() {
 	for (const auto &[first, count] : pages.All()) {
 		compact->pages.push_back({first, count});
 	}
+	compact->page_count = pages.Count();
 	if (compact->dead_nodes.Count() == 0) {
 		compact->extent = compact->pages.size();
 	}
@@ -86,9 +87,13 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 		}
 	};
 	for (size_t i = 0; compact.extent < compact.pages.size(); i++) {
-		if (i % COMPACT_PAGES == 0 && is_stopped()) {
-			break;
+		if (i % COMPACT_PAGES == 0) {
+			state.activity_share = float(double(compact.pages_done) / double(compact.page_count));
+			if (is_stopped()) {
+				break;
+			}
 		}
+		compact.pages_done++;
 		const Extent &extent = compact.pages[compact.extent];
 		const uint32_t page = extent.first + compact.place;
 		for (uint32_t place = 0; place < per_page; place++) {
@@ -249,9 +254,7 @@ void Maintenance::FinishCompact() {
 }
 
 bool AnnIndex::Compact(const std::function<bool()> &is_stopped) {
-	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
-	impl->RequireHealthy();
-	return Maintenance(*impl).Compact(is_stopped);
+	return Maintenance(*impl, Activity::COMPACTING).Compact(is_stopped);
 }
 
 void AnnIndex::Scrub() {

@@ -79,6 +79,8 @@ struct CompactState {
 	NodeId live_node = NO_NODE;
 	//! Pages as they were when it began, ascending.
 	std::vector<Extent> pages;
+	uint64_t page_count = 0;
+	uint64_t pages_done = 0;
 	size_t extent = 0;
 	uint32_t place = 0;
 };
@@ -102,6 +104,8 @@ struct AnnIndex::Impl {
 	void SpillDelta();
 	//! Writes what the snapshot has in RAM only, and takes note of it. write_mutex is held.
 	void StoreDelta(DeltaSnapshot &snapshot);
+	//! state_mutex is held.
+	IndexCounts Counts() const;
 	void MarkUnhealthy(const char *reason) noexcept;
 	//! Throws FileError after MarkUnhealthy: half of a batch may be in the file.
 	void RequireHealthy() const;
@@ -148,6 +152,12 @@ struct AnnIndex::Impl {
 	Calibration calibration;
 	bool is_calibration_changed = false;
 	bool is_unpublished = false;
+
+	//! What maintenance does, for whoever looks.
+	std::atomic<Activity> activity {Activity::NONE};
+	std::atomic<float> activity_share {0};
+	//! Rows that the merges under way began with.
+	std::atomic<uint64_t> merge_goal {0};
 
 	std::atomic<bool> is_healthy {true};
 	//! A literal, so that a failure can be noted without memory.

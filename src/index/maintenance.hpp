@@ -1,4 +1,5 @@
-// Merging the delta into the graph (merge_delta.cpp), and taking deleted rows out of it (compact.cpp).
+// Merging the delta into the graph (merge_delta.cpp), taking deleted rows out of it (compact.cpp), and making the file
+// smaller (shrink.cpp).
 //
 // Both plan a batch while everything goes on, and hold write_mutex only to apply it, so every published state lies
 // between two batches. What moves from the delta to the graph does so for all searches at one moment: until then a row
@@ -40,23 +41,35 @@ inline RowId AsSetMember(NodeId node) {
 	return RowId(int64_t(node.value));
 }
 
-//! One call of AnnIndex::Merge or Compact; maintenance_mutex is held.
+//! One call of AnnIndex::Merge, Compact or Shrink.
 class Maintenance {
 public:
-	explicit Maintenance(AnnIndex::Impl &state_p) : state(state_p), graph(state_p.graph), file(*state_p.file) {
+	//! Waits for others. Throws FileError for an unhealthy index.
+	Maintenance(AnnIndex::Impl &state_p, Activity activity)
+	    : state(state_p), graph(state_p.graph), file(*state_p.file), guard(state_p.maintenance_mutex) {
+		state.RequireHealthy();
+		state.activity_share = 0;
+		state.activity = activity;
 	}
+	~Maintenance() {
+		state.activity = Activity::NONE;
+	}
+	Maintenance(const Maintenance &) = delete;
+	Maintenance &operator=(const Maintenance &) = delete;
 
 	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
 	bool Compact(const std::function<bool()> &is_stopped);
+	bool Shrink(const std::function<bool()> &is_stopped);
 
 private:
 	//! Frees what was retired and no search can meet any more.
 	void ReleaseRetired();
 	bool IsDead(RowId row_id) const;
-	//! Consecutive pages for `count` new nodes.
-	Extent ReserveNodePages(size_t count);
-	void GiveBack(const Extent &pages);
-	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch, const Extent &pages);
+	//! Pages for `count` new nodes, the lowest that are free.
+	ExtentSet ReserveNodePages(size_t count);
+	void GiveBack(const ExtentSet &pages);
+	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch,
+	                const ExtentSet &pages);
 	//! Takes the rows from their former nodes, which stay as ways through the graph.
 	std::vector<NodeId> ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map);
 
@@ -69,10 +82,13 @@ private:
 	NodeId FindEntry(size_t reference, const CompactState &compact) const;
 	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
 	ExtentSet RemoveNodes(const RowSet &dead_nodes);
+	//! Writes blobs anew that lie at the end of the file, now or with the next publish.
+	void MoveBlobs();
 
 	AnnIndex::Impl &state;
 	Graph &graph;
 	PageFile &file;
+	const std::lock_guard<std::mutex> guard;
 };
 
 } // namespace lm_diskann

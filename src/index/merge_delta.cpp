@@ -7,6 +7,21 @@
 
 namespace lm_diskann {
 
+namespace {
+
+//! The places of nodes in `pages`, ascending.
+std::vector<NodeId> PlacesIn(const ExtentSet &pages, uint32_t nodes_per_page) {
+	std::vector<NodeId> places;
+	for (const auto &[first, count] : pages.All()) {
+		for (uint32_t i = 0; i < count * nodes_per_page; i++) {
+			places.push_back(NodeId(first * nodes_per_page + i));
+		}
+	}
+	return places;
+}
+
+} // namespace
+
 void Maintenance::ReleaseRetired() {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	std::vector<ExtentSet> released;
@@ -36,23 +51,25 @@ bool Maintenance::IsDead(RowId row_id) const {
 	return state.tombstones.Contains(row_id);
 }
 
-Extent Maintenance::ReserveNodePages(size_t count) {
+ExtentSet Maintenance::ReserveNodePages(size_t count) {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	const uint32_t per_page = graph.layout.nodes_per_page;
 	const auto page_count = uint32_t((count + per_page - 1) / per_page);
-	const PageId first = file.ReservePages(page_count);
+	ExtentSet pages = file.ReserveAnyPages(page_count);
 	const uint64_t end = uint64_t(file.PageIdEnd()) * per_page;
 	if (end >= NO_NODE.value) {
 		throw FileError("the index file has no node numbers left; rebuild the index");
 	}
 	graph.node_end = end;
-	return {first.value, page_count};
+	return pages;
 }
 
-void Maintenance::GiveBack(const Extent &pages) {
+void Maintenance::GiveBack(const ExtentSet &pages) {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
-	for (uint32_t i = 0; i < pages.count; i++) {
-		file.FreePage(PageId(pages.first + i));
+	for (const auto &[first, count] : pages.All()) {
+		for (uint32_t i = 0; i < count; i++) {
+			file.FreePage(PageId(first + i));
+		}
 	}
 }
 
@@ -63,19 +80,26 @@ bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped)
 	{
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
 		rows = state.delta.Oldest(row_max);
-		has_more = state.delta.Count() > rows.row_ids.size();
+		const uint64_t delta_count = state.delta.Count();
+		has_more = delta_count > rows.row_ids.size();
+		state.merge_goal = std::max<uint64_t>(state.merge_goal, delta_count);
+		state.activity_share = 1 - float(double(delta_count) / double(std::max<uint64_t>(1, state.merge_goal)));
+	}
+	if (!has_more) {
+		state.merge_goal = 0;
 	}
 	if (rows.row_ids.empty()) {
 		return false;
 	}
 	const uint32_t dims = graph.layout.dims;
 	const bool is_float = graph.layout.element_type == ElementType::FLOAT32;
-	const Extent pages = ReserveNodePages(rows.row_ids.size());
+	const ExtentSet pages = ReserveNodePages(rows.row_ids.size());
+	const std::vector<NodeId> places = PlacesIn(pages, graph.layout.nodes_per_page);
 	std::vector<NewNode> nodes;
 	float norm_max = graph.norm_max;
 	for (size_t i = 0; i < rows.row_ids.size(); i++) {
 		NewNode node;
-		node.id = NodeId(uint32_t(pages.first * graph.layout.nodes_per_page + i));
+		node.id = places[i];
 		node.row_id = rows.row_ids[i];
 		if (is_float) {
 			node.floats = reinterpret_cast<const float *>(rows.vectors.data()) + i * dims;
@@ -127,7 +151,7 @@ std::vector<NodeId> Maintenance::ClearFormerNodes(const std::vector<RowId> &row_
 }
 
 void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch,
-                             const Extent &pages) {
+                             const ExtentSet &pages) {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
 		{
@@ -164,8 +188,7 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 			for (const NodeId node : cleared) {
 				state.cleared_nodes.Insert(AsSetMember(node));
 			}
-			const bool is_added = state.node_pages.Add(pages);
-			LMD_CHECK(is_added, "a page of nodes was in use");
+			state.node_pages.AddAll(pages);
 			state.stored.row_map = changed.map.Root();
 			state.stored.node_count += nodes.size() - cleared.size();
 			state.merge_count++;
@@ -188,9 +211,7 @@ void AnnIndex::Impl::RequireHealthy() const {
 }
 
 bool AnnIndex::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
-	const std::lock_guard<std::mutex> guard(impl->maintenance_mutex);
-	impl->RequireHealthy();
-	return Maintenance(*impl).Merge(row_max, is_stopped);
+	return Maintenance(*impl, Activity::MERGING).Merge(row_max, is_stopped);
 }
 
 } // namespace lm_diskann

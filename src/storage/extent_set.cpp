@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace lm_diskann {
@@ -71,12 +72,7 @@ bool ExtentSet::Remove(uint32_t number) {
 }
 
 bool ExtentSet::Contains(uint32_t number) const {
-	auto after = extents.upper_bound(number);
-	if (after == extents.begin()) {
-		return false;
-	}
-	auto holder = std::prev(after);
-	return number - holder->first < holder->second;
+	return BeginOf(number).has_value();
 }
 
 bool ExtentSet::Overlaps(Extent extent) const {
@@ -101,6 +97,31 @@ std::optional<uint32_t> ExtentSet::TakeRun(uint32_t count) {
 		return first;
 	}
 	return std::nullopt;
+}
+
+ExtentSet ExtentSet::TakeLowest(uint32_t count) {
+	ExtentSet taken;
+	while (taken.number_count < count && !extents.empty()) {
+		const Extent lowest {extents.begin()->first, extents.begin()->second};
+		const uint32_t part = std::min(lowest.count, count - uint32_t(taken.number_count));
+		extents.erase(extents.begin());
+		if (part < lowest.count) {
+			extents.emplace(lowest.first + part, lowest.count - part);
+		}
+		number_count -= part;
+		taken.extents.emplace(lowest.first, part);
+		taken.number_count += part;
+	}
+	return taken;
+}
+
+std::optional<uint32_t> ExtentSet::BeginOf(uint32_t number) const {
+	auto after = extents.upper_bound(number);
+	if (after == extents.begin()) {
+		return std::nullopt;
+	}
+	auto holder = std::prev(after);
+	return number - holder->first < holder->second ? std::optional<uint32_t>(holder->first) : std::nullopt;
 }
 
 uint32_t ExtentSet::TakeTail(uint32_t end) {

@@ -25,6 +25,10 @@ public:
 	bool Overlaps(Extent extent) const;
 	//! Removes the lowest `count` consecutive numbers. Cost: O(extents) when `count` > 1.
 	std::optional<uint32_t> TakeRun(uint32_t count);
+	//! Removes the `count` lowest numbers, or all if there are fewer, and returns them.
+	ExtentSet TakeLowest(uint32_t count);
+	//! First number of the extent that `number` is in; none if it is absent.
+	std::optional<uint32_t> BeginOf(uint32_t number) const;
 	//! Removes the extent that ends just below `end`; returns its first number, or `end` if there is none.
 	uint32_t TakeTail(uint32_t end);
 	void Clear();

@@ -53,6 +53,20 @@ PageId PageFile::ReservePages(uint32_t count) {
 	return first;
 }
 
+ExtentSet PageFile::ReserveAnyPages(uint32_t count) {
+	std::unique_lock<std::shared_mutex> guard(state->lock);
+	LMD_CHECK(count > 0, "no page asked for");
+	if (count > NUMBER_END - state->page_id_end) {
+		throw FileError("page file: all " + std::to_string(NUMBER_END) + " page ids are in use");
+	}
+	ExtentSet reserved = state->free_ids.TakeLowest(count);
+	const auto missing = uint32_t(count - reserved.Count());
+	const bool is_added = reserved.Add(Extent {state->page_id_end, missing});
+	LMD_CHECK(is_added, "ids beyond the end were never given");
+	state->page_id_end += missing;
+	return reserved;
+}
+
 void PageFile::WritePage(PageId id, PageKind kind, ByteSpan page) {
 	LMD_CHECK(page.size() == page_size, "a page has page_size bytes");
 	WritePages(id, kind, page);

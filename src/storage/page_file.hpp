@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/aligned_buffer.hpp"
+#include "storage/extent_set.hpp"
 #include "storage/file.hpp"
 #include "storage/format.hpp"
 #include "storage/radix_map.hpp"
@@ -92,6 +93,8 @@ public:
 
 	//! Reserves `count` consecutive page ids; unwritten ids have no slot.
 	PageId ReservePages(uint32_t count);
+	//! Reserves `count` page ids, the lowest that are free.
+	ExtentSet ReserveAnyPages(uint32_t count);
 	//! Writes `page` (page_size bytes; its PageHead is filled in, but `detail` stays) to a fresh slot and maps `id` to
 	//! it. Pages of the id that a PageCache holds are not touched: change cached files through the cache. A run of
 	//! consecutive fresh ids written to a fresh file stays one linear run in the page map.
@@ -123,9 +126,25 @@ public:
 	//! The host has durably named `generation` or a later one: what only earlier ones reach is free (law 4).
 	void Confirm(Generation generation);
 
-	//! Overwrites every slot that may be written again with zeros, so that no byte of what was freed is left; slots
-	//! that an unconfirmed generation reaches stay. Not synced: the next Publish does that.
+	//! Cuts the free end off the file, and overwrites every other slot that may be written again with zeros, so that
+	//! no byte of what was freed is left; slots that an unconfirmed generation reaches stay. Not synced: the next
+	//! Publish does that.
 	void ScrubFreeSlots();
+
+	// --- packing (page_file_pack.cpp) ----------------------------------------------------------------------------
+
+	//! Moves up to `page_max` mapped pages from the last slots in use to free ones before them; their ids stay. The
+	//! next Publish moves the pages of the map likewise. So the end of the file is free, and cut off, once that
+	//! generation is confirmed. Returns the number of pages moved: fewer than `page_max` when nothing is left to gain.
+	uint32_t MoveTail(uint32_t page_max);
+	//! True when MoveTail has nothing to gain, also not by what only a publish moves: pages of the map, free list, meta
+	//! page. Otherwise one more publish is worth it.
+	bool IsPacked() const;
+	//! Where the file would end if no slot before it were free: a blob from here on is worth writing anew. Cost: the
+	//! slots in use behind it.
+	Slot PackedEnd() const;
+	//! Free slots that slots in use lie behind.
+	uint64_t HoleCount() const;
 
 	//! Every violation of the format in the generation opened or last published: each reachable page's checksum and
 	//! identity, and every slot has exactly one owner (meta page, free list, page map, page, blob) or is free: none is

@@ -28,6 +28,10 @@ void PageFile::State::ApplyChanges() {
 	// The copy is changed while lookups use the former root, whose pages are not written before a confirmation.
 	RadixMap next(MapSpace(), map.Root());
 	const PageChanges::Runs &runs = changes.All();
+	if (packed_end) {
+		next.MovePages([this](uint64_t address) { return address >= packed_end->value; });
+		packed_end.reset();
+	}
 	bool is_linear = next.Root().key_end == 0 && runs.size() == 1 && runs.begin()->first == 0;
 	if (is_linear && runs.begin()->second.slot) {
 		next.AssignLinear(runs.begin()->second.count, runs.begin()->second.slot->value);
@@ -125,7 +129,7 @@ Marker PageFile::Publish(ConstByteSpan roots_p) {
 	meta.page_map = state->map.Root();
 	meta.roots_size = uint32_t(roots_p.size());
 	state->WriteFreeList(meta);
-	state->ShrinkFile();
+	state->ShrinkFile(state->SlackBytes());
 
 	state->SyncFile();
 	Marker marker = state->WriteMeta(meta_slot, meta, roots_p);
@@ -151,6 +155,7 @@ void PageFile::Confirm(Generation generation) {
 
 void PageFile::ScrubFreeSlots() {
 	state->CheckNotPoisoned();
+	state->ShrinkFile(0);
 	// Small enough to be interrupted by nothing worth waiting for.
 	constexpr uint64_t BUFFER_BYTES = uint64_t(1) << 20;
 	const uint64_t slots_at_once = std::max<uint64_t>(1, BUFFER_BYTES / page_size);

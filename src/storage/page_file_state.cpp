@@ -138,12 +138,16 @@ void PageFile::State::SyncFile() {
 	guard.Done();
 }
 
-void PageFile::State::ShrinkFile() {
+uint64_t PageFile::State::SlackBytes() const {
+	return GROWTH_BYTES_MIN + uint64_t(slots.SlotEnd()) * owner.page_size / 8;
+}
+
+void PageFile::State::ShrinkFile(uint64_t kept_bytes) {
 	// A reader may still be on its way to a slot that was freed; it must not find the file shorter.
 	std::unique_lock<std::shared_mutex> guard(shrink_lock, std::try_to_lock);
 	uint64_t used = slots.SlotEnd();
 	uint64_t tail_bytes = (capacity.load(std::memory_order_relaxed) - used) * owner.page_size;
-	if (guard.owns_lock() && tail_bytes > GROWTH_BYTES_MIN + used * owner.page_size / 8) {
+	if (guard.owns_lock() && tail_bytes > kept_bytes) {
 		ResizeFile(used);
 	}
 }

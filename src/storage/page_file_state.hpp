@@ -65,8 +65,10 @@ struct PageFile::State {
 	void WriteSlots(Slot first, ConstByteSpan pages);
 	void ResizeFile(uint64_t slot_count);
 	void SyncFile();
-	//! Gives back free slots at the end of the file if they are many and no reader is under way.
-	void ShrinkFile();
+	//! Gives back free slots at the end of the file if they are more than `kept_bytes` and no reader is under way.
+	void ShrinkFile(uint64_t kept_bytes);
+	//! What a growing file may well use again.
+	uint64_t SlackBytes() const;
 
 	// --- the page map --------------------------------------------------------------------------------------------
 
@@ -81,6 +83,12 @@ struct PageFile::State {
 	//! Moves the ids [first, first + run.count) from their former slots to `run`.
 	void Remap(PageId first, PageRun run, const std::vector<Slot> &former);
 	void CheckIdsInUse(PageId first, uint32_t count) const;
+	//! The mapped page in a slot in use, if it is one. Reads the slot into `page` and checks it.
+	std::optional<PageIdentity> FindMappedPage(Slot slot, ByteSpan page) const;
+	//! Free slots that packing leaves for the next publish: pages of the map, and the rest.
+	uint64_t KeptFreeCount() const;
+	//! Where the file would end if there were no free slots.
+	Slot PackedEnd() const;
 	RadixPageSpace MapSpace();
 
 	// --- generations ---------------------------------------------------------------------------------------------
@@ -123,6 +131,8 @@ struct PageFile::State {
 	//! Freed since the last publish: not given again before the next.
 	ExtentSet freed_ids;
 	BlobRef free_list;
+	//! After a MoveTail: pages of the map from here on move as well.
+	std::optional<Slot> packed_end;
 	//! Slots that the file has room for.
 	std::atomic<uint64_t> capacity {0};
 	mutable MapPageCache map_pages;

@@ -372,6 +372,41 @@ void RadixMap::ForEachPage(const std::function<void(uint64_t address)> &visit) c
 	Walk(shape, root, visit, [](uint64_t, uint64_t, uint64_t) {});
 }
 
+void RadixMap::MovePages(const std::function<bool(uint64_t address)> &is_moved) {
+	struct Mover {
+		const Shape &shape;
+		const std::function<bool(uint64_t address)> &is_moved;
+		std::unordered_set<uint64_t> entered;
+
+		uint64_t Move(uint64_t entry, uint32_t level) {
+			shape.CheckEntry(entry, level);
+			// Only what is moved is read of the lowest level, which is nearly all of a map.
+			if (!IsChild(entry) || (level == 1 && !is_moved(ValueOf(entry)))) {
+				return entry;
+			}
+			if (!entered.insert(ValueOf(entry)).second) {
+				throw CorruptionError("radix map: the page at " + std::to_string(ValueOf(entry)) + " is reached twice");
+			}
+			AlignedBuffer<uint8_t> page(shape.space.page_size);
+			shape.Read(entry, page.span());
+			bool is_changed = is_moved(ValueOf(entry));
+			for (uint64_t i = 0; level > 1 && i < shape.fanout; i++) {
+				const uint64_t child = shape.EntryAt(page, i);
+				const uint64_t moved = Move(child, level - 1);
+				std::memcpy(page.data() + sizeof(PageHead) + i * sizeof(moved), &moved, sizeof(moved));
+				is_changed = is_changed || moved != child;
+			}
+			if (!is_changed) {
+				return entry;
+			}
+			shape.space.release(ValueOf(entry));
+			return CHILD_TAG | shape.space.write(page.span());
+		}
+	};
+	const Shape shape(space);
+	root.entry = Mover {shape, is_moved, {}}.Move(root.entry, root.height);
+}
+
 void RadixMap::Clear() {
 	std::vector<uint64_t> addresses;
 	ForEachPage([&](uint64_t address) { addresses.push_back(address); });

@@ -52,6 +52,8 @@ public:
 	void ForEach(const std::function<void(uint64_t key, uint64_t value)> &visit) const;
 	//! Calls `visit(address)` for each page of the map, parents first.
 	void ForEachPage(const std::function<void(uint64_t address)> &visit) const;
+	//! Writes each page whose address `is_moved` wants elsewhere to a fresh one, and with it those above it.
+	void MovePages(const std::function<bool(uint64_t address)> &is_moved);
 	//! Releases every page; the map is empty.
 	void Clear();
 

@@ -86,4 +86,28 @@ void SlotAllocator::TrimEnd() {
 	slot_end = free.TakeTail(slot_end);
 }
 
+TailWalk::TailWalk(const SlotAllocator &slots_p)
+    : slots(slots_p), end(slots_p.slot_end), free_before(slots_p.free.Count()) {
+}
+
+std::optional<Slot> TailWalk::Next() {
+	while (end > 0) {
+		const uint32_t slot = end - 1;
+		if (const std::optional<uint32_t> begin = slots.free.BeginOf(slot)) {
+			free_before -= end - *begin;
+			end = *begin;
+			continue;
+		}
+		std::optional<uint32_t> begin = slots.freed.BeginOf(slot);
+		for (const auto &waiting : slots.quarantine) {
+			begin = begin ? begin : waiting.second.BeginOf(slot);
+		}
+		end = begin.value_or(slot);
+		if (!begin) {
+			return Slot(slot);
+		}
+	}
+	return std::nullopt;
+}
+
 } // namespace lm_diskann

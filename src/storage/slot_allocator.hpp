@@ -16,6 +16,26 @@
 
 namespace lm_diskann {
 
+class SlotAllocator;
+
+//! Visits the slots in use from the last one on. The allocator outlives it and does not change meanwhile.
+class TailWalk {
+public:
+	explicit TailWalk(const SlotAllocator &slots_p);
+
+	//! The next slot in use, descending; none at the beginning of the file.
+	std::optional<Slot> Next();
+	//! Free slots below the one that Next returned last.
+	uint64_t FreeBefore() const {
+		return free_before;
+	}
+
+private:
+	const SlotAllocator &slots;
+	uint32_t end;
+	uint64_t free_before;
+};
+
 //! Not thread-safe; the page file locks.
 class SlotAllocator {
 public:
@@ -49,6 +69,8 @@ public:
 	}
 
 private:
+	friend class TailWalk;
+
 	bool IsQuarantined(Slot slot) const;
 	void TrimEnd();
 

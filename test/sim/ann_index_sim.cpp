@@ -3,11 +3,11 @@
 namespace lm_diskann {
 
 const std::vector<AnnIndexSim::Step> AnnIndexSim::STEPS = {
-    {20, &AnnIndexSim::Append},     {10, &AnnIndexSim::Replace},    {6, &AnnIndexSim::RevertAndReuse},
-    {15, &AnnIndexSim::Delete},     {18, &AnnIndexSim::Publish},    {10, &AnnIndexSim::Confirm},
-    {14, &AnnIndexSim::Merge},      {6, &AnnIndexSim::Compact},     {12, &AnnIndexSim::Search},
-    {3, &AnnIndexSim::ReadAll},     {8, &AnnIndexSim::InjectFault}, {3, &AnnIndexSim::Heal},
-    {3, &AnnIndexSim::ResizeCache}, {5, &AnnIndexSim::Restart},
+    {20, &AnnIndexSim::Append}, {10, &AnnIndexSim::Replace},    {6, &AnnIndexSim::RevertAndReuse},
+    {15, &AnnIndexSim::Delete}, {18, &AnnIndexSim::Publish},    {10, &AnnIndexSim::Confirm},
+    {14, &AnnIndexSim::Merge},  {6, &AnnIndexSim::Compact},     {4, &AnnIndexSim::Shrink},
+    {12, &AnnIndexSim::Search}, {3, &AnnIndexSim::ReadAll},     {8, &AnnIndexSim::InjectFault},
+    {3, &AnnIndexSim::Heal},    {3, &AnnIndexSim::ResizeCache}, {5, &AnnIndexSim::Restart},
 };
 
 AnnIndexSim::AnnIndexSim(uint64_t seed)
@@ -103,6 +103,10 @@ void AnnIndexSim::Merge() {
 
 void AnnIndexSim::Compact() {
 	host.Compact(AnyStop());
+}
+
+void AnnIndexSim::Shrink() {
+	host.Shrink(AnyStop());
 }
 
 void AnnIndexSim::Publish() {

@@ -32,6 +32,7 @@ private:
 	void Delete();
 	void Merge();
 	void Compact();
+	void Shrink();
 	void Publish();
 	void Confirm();
 	void Search();

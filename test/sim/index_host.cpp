@@ -117,6 +117,10 @@ bool IndexHost::Compact(const std::function<bool()> &is_stopped) {
 	});
 }
 
+bool IndexHost::Shrink(const std::function<bool()> &is_stopped) {
+	return Attempt([&] { index->Shrink(is_stopped); });
+}
+
 void IndexHost::Confirm(Generation generation) {
 	index->Confirm(std::min(generation, Named()));
 }

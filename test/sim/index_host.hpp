@@ -29,6 +29,7 @@ public:
 	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
 	//! Takes deleted rows out of the graph, in one go or until `is_stopped`.
 	bool Compact(const std::function<bool()> &is_stopped);
+	bool Shrink(const std::function<bool()> &is_stopped);
 	//! Tells the index that `generation`, or the last named one, is durable.
 	void Confirm(Generation generation);
 	bool Search(const std::vector<float> &query, size_t k, uint32_t list_size);

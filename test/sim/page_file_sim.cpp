@@ -132,8 +132,10 @@ void PageFileSim::Step() {
 		WriteBlob();
 	} else if (choice < 80) {
 		FreeBlob();
-	} else if (choice < 92) {
+	} else if (choice < 91) {
 		Publish();
+	} else if (choice < 95) {
+		file->MoveTail(uint32_t(1 + random() % 20));
 	} else if (named) {
 		file->Confirm(named->first.generation);
 	}

@@ -271,6 +271,44 @@ TEST(PageFileTest, TheFileShrinksWhenItsEndIsFree) {
 	fixture.ExpectSound();
 }
 
+TEST(PageFileTest, PagesMoveFromTheEndToFreeSlotsAndTheFileIsCut) {
+	constexpr uint32_t PAGE_COUNT = 3000;
+	Fixture fixture;
+	fixture.AddPages(PAGE_COUNT, 0);
+	Marker marker = fixture.file->Publish({});
+	const uint64_t full = fixture.file->SizeBytes();
+	// Every third page is left, all over the file, and half of the pages of the map lie at its end.
+	for (uint32_t id = 0; id < PAGE_COUNT; id++) {
+		if (id % 3 != 0) {
+			fixture.file->FreePage(PageId(id));
+		}
+	}
+	marker = fixture.file->Publish({});
+	fixture.file->Confirm(marker.generation);
+	EXPECT_EQ(fixture.file->MoveTail(10), 10U);
+	uint32_t moved = 0;
+	do {
+		moved = fixture.file->MoveTail(100);
+	} while (moved == 100);
+	EXPECT_EQ(fixture.file->MoveTail(100), 0U);
+	const Marker before = marker;
+	marker = fixture.file->Publish({});
+	EXPECT_EQ(OpenMessage(fixture.disk->Image(), before), "") << "nothing of the confirmed generation was written";
+	fixture.file->Confirm(marker.generation);
+	// The free list needs a run of slots, which only became free by this.
+	EXPECT_FALSE(fixture.file->IsPacked());
+	EXPECT_EQ(fixture.file->MoveTail(100), 0U);
+	marker = fixture.file->Publish({});
+	fixture.file->Confirm(marker.generation);
+	fixture.file->ScrubFreeSlots();
+	EXPECT_LT(fixture.file->SizeBytes(), full / 3 + full / 20);
+	fixture.Reopen(marker);
+	for (uint32_t id = 0; id < PAGE_COUNT; id += 3) {
+		ExpectPage(*fixture.file, PageId(id), id);
+	}
+	fixture.ExpectSound();
+}
+
 TEST(PageFileTest, TheSameCallsGiveTheSameBytes) {
 	auto make = []() {
 		Fixture fixture;

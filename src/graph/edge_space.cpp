@@ -47,6 +47,12 @@ uint32_t EdgeSpace::AddVector(const float *vector) {
 	return count - 1;
 }
 
+uint32_t EdgeSpace::AddUnrotated(const float *vector) {
+	std::memcpy(Grow(), vector, dims * sizeof(float));
+	Finish(0);
+	return count - 1;
+}
+
 uint32_t EdgeSpace::AddCode(const uint8_t *code, const CodeScalars &scalars) {
 	const float loss = quantizer->Decode(code, scalars, levels, Grow());
 	Finish(loss);

@@ -31,6 +31,8 @@ public:
 	}
 	//! Returns the position. `vector`: `dims` floats, in the original space.
 	uint32_t AddVector(const float *vector);
+	//! The same for a space without codes, where a rotation would change no distance.
+	uint32_t AddUnrotated(const float *vector);
 	//! Returns the position.
 	uint32_t AddCode(const uint8_t *code, const CodeScalars &scalars);
 	//! Copies a vector of another space over the same quantizer. Returns the position.

@@ -4,6 +4,7 @@
 #include "vector/distance.hpp"
 
 #include <algorithm>
+#include <bitset>
 
 namespace lm_diskann {
 
@@ -78,7 +79,7 @@ void MergeBatch::Link(uint32_t index) {
 	scored.clear();
 	pinned.clear();
 	pinned_nodes.clear();
-	const uint32_t self = space.AddFrom(batch_space, index);
+	const uint32_t self = space.AddUnrotated(AsFloats(index, widened));
 	candidates.push_back({nodes[index].id, index});
 
 	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
@@ -187,7 +188,7 @@ void MergeBatch::AddVisited(const BeamSearch &search) {
 		                      cache_counters);
 		for (size_t i = 0; i < wanted.size(); i++) {
 			const NodeView node(graph.layout, pinned[first + i].data(), wanted[i], graph.node_end);
-			space.AddVector(node.Vector(decoded.data()));
+			space.AddUnrotated(node.Vector(decoded.data()));
 			candidates.push_back({wanted[i], NOT_IN_BATCH});
 			pinned_nodes.push_back(wanted[i]);
 		}
@@ -223,7 +224,7 @@ void MergeBatch::AddBatchMates(uint32_t index) {
 	const size_t count = candidates.size() < BATCH_MATES_MAX ? mates.size() : std::min(mates.size(), BATCH_MATES_MAX);
 	std::partial_sort(mates.begin(), mates.begin() + long(count), mates.end());
 	for (size_t i = 0; i < count; i++) {
-		space.AddFrom(batch_space, mates[i].node.value);
+		space.AddUnrotated(AsFloats(mates[i].node.value, widened));
 		candidates.push_back({nodes[mates[i].node.value].id, mates[i].node.value});
 	}
 }
@@ -231,19 +232,23 @@ void MergeBatch::AddBatchMates(uint32_t index) {
 //! Codes of the chosen candidates: they were met on the way to them, in some block that is pinned.
 void MergeBatch::FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found) {
 	std::unordered_map<uint32_t, size_t> missing;
+	// Nearly all edges are to others: a bit for each remainder of an id tells most of them.
+	std::bitset<4096> remainders;
 	for (const ScoredNode &neighbor : neighbors) {
 		const Candidate &candidate = candidates[neighbor.node.value];
 		if (candidate.in_batch != NOT_IN_BATCH) {
 			found.push_back(EdgeTo(candidate.in_batch, false));
 		} else {
 			missing.emplace(candidate.id.value, found.size());
+			remainders.set(candidate.id.value % remainders.size());
 			found.push_back({candidate.id, {}, nullptr, false});
 		}
 	}
 	for (size_t i = 0; i < pinned.size() && !missing.empty(); i++) {
 		const NodeView node(graph.layout, pinned[i].data(), pinned_nodes[i], graph.node_end);
 		for (uint32_t edge = 0; edge < node.Degree(); edge++) {
-			const auto entry = missing.find(node.Neighbor(edge).value);
+			const uint32_t id = node.Neighbor(edge).value;
+			const auto entry = remainders.test(id % remainders.size()) ? missing.find(id) : missing.end();
 			if (entry != missing.end()) {
 				found[entry->second] = {node.Neighbor(edge), node.Scalars(edge), arena.Add(node.Code(edge)), false};
 				missing.erase(entry);

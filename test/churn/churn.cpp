@@ -11,10 +11,10 @@
 
 #include "base/error.hpp"
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <exception>
 
 namespace lm_diskann {
@@ -27,8 +27,9 @@ bool Never() {
 	return false;
 }
 
+//! Of the processor, which other processes do not change much.
 double Seconds() {
-	return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+	return double(std::clock()) / CLOCKS_PER_SEC;
 }
 
 struct Arguments {
@@ -81,7 +82,7 @@ struct Built {
 
 Built Build(const Arguments &arguments, const ChurnRows &rows) {
 	const double start = Seconds();
-	IndexBuilder builder(Configure(arguments.options, ElementType::FLOAT32, arguments.dims), [](uint64_t) {});
+	IndexBuilder builder(Configure(arguments.options, ElementType::FLOAT32, arguments.dims));
 	rows.ForEachBatch(rows.All(), APPEND_ROWS, [&](const VectorBatch &batch) { builder.Add(batch); });
 	builder.Start(std::make_unique<MemoryFile>(), Uuid {1});
 	while (builder.Work() != WorkState::FINISHED) {

@@ -1,113 +1,15 @@
 // Property: an index that rows were merged into and taken out of answers as well as one built of the same rows, holds
-// exactly these rows, and keeps no trace of the others; searches beside all that never see a row twice or a deleted
-// one.
-#include "index/ann_index.hpp"
-#include "sim/sim_file.hpp"
+// exactly these rows, and keeps no trace of the others.
+#include "unit/dynamic_index_fixture.hpp"
+
 #include "storage/memory_file.hpp"
-#include "unit/test_vectors.hpp"
 
-#include <gtest/gtest.h>
-
-#include <atomic>
 #include <cstring>
-#include <thread>
 
 namespace lm_diskann {
 namespace {
 
-constexpr uint32_t DIMS = 24;
-constexpr size_t K = 10;
-constexpr uint32_t LIST_SIZE = 24;
-constexpr size_t BATCH_ROWS = 256;
-
-bool Never() {
-	return false;
-}
-
-//! An index over rows first .. first + count - 1 of `vectors`, whose row ids are their positions.
-struct Subject {
-	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count)
-	    : Subject(metric, vectors_p, first, count, nullptr) {
-	}
-	//! In `file`, or on a simulated disk.
-	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count, std::unique_ptr<File> file)
-	    : vectors(vectors_p), disk(SimDisk::Make(7)), cache(std::make_shared<PageCache>(uint64_t(8) << 20)) {
-		IndexOptions options;
-		options.metric = metric;
-		configuration = Configure(options, ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration);
-		WithBatch(first, count, [&](const VectorBatch &batch) { builder.Add(batch); });
-		builder.Start(file ? std::move(file) : disk->OpenFile(), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(cache);
-		marker = index->Publish();
-	}
-
-	template <class FUNCTION>
-	void WithBatch(size_t first, size_t count, const FUNCTION &function) const {
-		std::vector<RowId> row_ids;
-		for (size_t i = 0; i < count; i++) {
-			row_ids.push_back(RowId(int64_t(first + i)));
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data() + first * DIMS;
-		batch.count = count;
-		function(batch);
-	}
-	void Append(size_t first, size_t count) const {
-		WithBatch(first, count, [&](const VectorBatch &batch) { index->Append(batch); });
-	}
-	void Delete(size_t first, size_t count) const {
-		WithBatch(first, count,
-		          [&](const VectorBatch &batch) { index->Delete(Span<const RowId>(batch.row_ids, batch.count)); });
-	}
-	void MergeAll() const {
-		while (index->Merge(BATCH_ROWS, Never)) {
-		}
-	}
-	//! As the adapter does it for PRAGMA lm_diskann_compact.
-	void CompactAndShrink() const {
-		while (index->Compact(Never)) {
-		}
-		index->Confirm(index->Publish().generation);
-		for (int round = 0; round < 2; round++) {
-			while (index->Shrink(Never)) {
-			}
-			index->Confirm(index->Publish().generation);
-		}
-		index->Scrub();
-	}
-
-	//! Mean recall@K of `queries` among rows first .. first + count - 1.
-	double Recall(const std::vector<float> &queries, size_t first, size_t count) const {
-		const std::vector<float> live(vectors.begin() + long(first * DIMS),
-		                              vectors.begin() + long((first + count) * DIMS));
-		size_t hits = 0;
-		const size_t query_count = queries.size() / DIMS;
-		for (size_t q = 0; q < query_count; q++) {
-			const float *query = queries.data() + q * DIMS;
-			std::set<int64_t> exact;
-			for (const size_t position : ExactNearest(configuration.metric, live, DIMS, query, K)) {
-				exact.insert(int64_t(first + position));
-			}
-			for (const Neighbor &neighbor : index->Search(query, K, LIST_SIZE, 4).Next(K)) {
-				EXPECT_GE(neighbor.row_id.value, int64_t(first));
-				EXPECT_LT(neighbor.row_id.value, int64_t(first + count));
-				hits += exact.count(neighbor.row_id.value);
-			}
-		}
-		return double(hits) / double(query_count * K);
-	}
-
-	IndexConfiguration configuration;
-	const std::vector<float> &vectors;
-	std::shared_ptr<SimDisk> disk;
-	std::shared_ptr<PageCache> cache;
-	std::shared_ptr<AnnIndex> index;
-	Marker marker;
-};
+using namespace dynamic_index_test;
 
 class DynamicIndex : public testing::TestWithParam<Metric> {
 protected:
@@ -273,64 +175,6 @@ TEST(DynamicIndexFile, RowsDeletedWhileTheyArePublishedLeaveNoLostSlots) {
 	subject.index->Publish();
 	subject.index->Confirm(marker.generation);
 	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
-}
-
-TEST(DynamicIndexThreads, SearchesBesideEverythingSeeEachLiveRowAtMostOnce) {
-	const std::vector<float> vectors = MakeClusteredVectors(4000, DIMS, 3);
-	const Subject subject(Metric::L2SQ, vectors, 0, 1000);
-	AnnIndex &index = *subject.index;
-	std::atomic<bool> is_done {false};
-	//! Rows below it were deleted; rows from `appended` on are not there yet.
-	std::atomic<int64_t> deleted {0}, appended {1000};
-	std::vector<std::thread> threads;
-	for (size_t thread = 0; thread < 2; thread++) {
-		threads.emplace_back([&, thread] {
-			for (size_t q = thread; !is_done; q++) {
-				const int64_t first = deleted;
-				SearchCursor cursor = index.Search(vectors.data() + q % 4000 * DIMS, K, 40, 4);
-				std::set<int64_t> met;
-				for (size_t part = 0; part < 3; part++) {
-					for (const Neighbor &neighbor : cursor.Next(K)) {
-						EXPECT_TRUE(met.insert(neighbor.row_id.value).second) << neighbor.row_id.value;
-						EXPECT_GE(neighbor.row_id.value, first);
-						EXPECT_LT(neighbor.row_id.value, appended + 50);
-					}
-				}
-				// As long as enough of the rows are left that were there when it began.
-				if (deleted < first + 500) {
-					EXPECT_EQ(met.size(), 3 * K);
-				}
-			}
-		});
-	}
-	threads.emplace_back([&] {
-		while (!is_done) {
-			index.Merge(64, Never);
-			index.Compact(Never);
-		}
-	});
-	threads.emplace_back([&] {
-		while (!is_done) {
-			index.Confirm(index.Publish().generation);
-			std::this_thread::yield();
-		}
-	});
-	for (size_t row = 1000; row < 4000; row += 50) {
-		subject.Append(row, 50);
-		appended = int64_t(row + 50);
-		subject.Delete(row - 1000, 50);
-		deleted = int64_t(row - 950);
-	}
-	is_done = true;
-	for (std::thread &thread : threads) {
-		thread.join();
-	}
-	subject.MergeAll();
-	while (index.Compact(Never)) {
-	}
-	EXPECT_TRUE(index.IsHealthy()) << index.Why();
-	EXPECT_EQ(index.CollectRowIds().size(), 1000U);
-	EXPECT_EQ(index.Verify(), std::vector<std::string>());
 }
 
 } // namespace

@@ -2,12 +2,15 @@
 JOBS ?= $(shell nproc)
 BUILD := build/release
 SECONDS ?= 60
+STATEMENTS ?= 100000
+ROWS ?= 20000
+ROUNDS ?= 40
 KILLS ?= 200
 PORT ?= 8787
 QUERIES ?= 50000
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test dist inspect soak fuzz demo sanitize tidy format check-format clean help
+.PHONY: all build setup test dist inspect soak churn fuzz demo sanitize tidy format check-format clean help
 
 all: build
 
@@ -17,7 +20,8 @@ help:
 	@echo 'make dist         the release archive, in build/release/dist'
 	@echo 'make inspect      DB=file.duckdb: a page to look at its indexes, on 127.0.0.1, PORT=8787'
 	@echo 'make soak         random faults and losses of power for SECONDS=60, KILLS=200 process kills,'
-	@echo '                  QUERIES=50000 random queries'
+	@echo '                  QUERIES=50000 random queries, STATEMENTS=100000 of random SQL'
+	@echo 'make churn        ROWS=20000 real vectors, 5 % replaced ROUNDS=40 times, held against an index built anew'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
@@ -44,10 +48,19 @@ dist: build
 inspect: build
 	@node inspect/server.mjs --db '$(DB)' --port '$(PORT)'
 
+CHURN := node test/churn/churn.mjs $(BUILD)/test/churn $(BUILD)
+
+churn: build
+	@$(CHURN) sift-photos-128-l2 window $(ROWS) $(ROUNDS) 40
+	@$(CHURN) imdb-pvdbow-384-cos window $(ROWS) $(ROUNDS) 40
+	@$(CHURN) sift-photos-128-l2 duplicates $(ROWS) $(ROUNDS) 40
+	@$(CHURN) sift-photos-128-l2 clusters $(ROWS) $(ROUNDS) 40
+
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)
 	@$(BUILD)/test/soak_kill $(KILLS)
 	@$(BUILD)/test/soak_queries $(QUERIES)
+	@$(BUILD)/test/soak_dml $(STATEMENTS)
 
 demo: build
 	@node demo/demo.mjs $(if $(PARQUET),--parquet '$(PARQUET)') $(if $(COLUMN),--column '$(COLUMN)') \

@@ -26,6 +26,7 @@ help:
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
 	@echo 'make fuzz         hostile files, options and operations under libFuzzer, SECONDS=60 each'
+	@echo 'make check-duckdb NODE_API=1.5.5-r.5 HEADERS=src/include: build and test against another DuckDB'
 	@echo 'make tidy         clang-tidy over all sources'
 	@echo 'make format       format the C++ sources (make check-format only checks)'
 	@echo 'make clean        remove build/ (node_modules stays)'
@@ -74,6 +75,10 @@ sanitize: setup
 
 tidy: build
 	@scripts/tidy.sh
+
+.PHONY: check-duckdb
+check-duckdb: setup
+	@scripts/check_duckdb.sh '$(NODE_API)' '$(HEADERS)' $(JOBS)
 
 format: setup
 	@scripts/format.sh

@@ -205,9 +205,9 @@ void PhysicalCreateLmDiskann::Register(ClientContext &context, CreateIndexSinkSt
 	auto core = state.build.Finish(context);
 	state.is_building = false;
 	if (!storage.IsMainTable()) {
-		throw TransactionException("cannot create index \"%s\" on table \"%s\", which was altered or dropped by "
-		                           "another transaction",
-		                           info->index_name, table.name);
+		throw TransactionException("%stable \"%s\" was altered or dropped by another transaction while the index was "
+		                           "built; run CREATE INDEX again",
+		                           IndexMessagePrefix(info->index_name), table.name);
 	}
 	// The order of locks is that of ALTER: first the catalog, then the table's appends (lifecycle trap 9).
 	info->column_ids = storage_ids;

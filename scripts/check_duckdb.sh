@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds against another DuckDB and runs the SQL tests in it: `make check-duckdb NODE_API=1.5.5-r.5 HEADERS=folder`.
-# DuckDB's library comes from the npm package of that version; its headers, which npm does not have, from the `src/include`
-# of a source tree of the same version. Nothing of either is kept in the project.
+# DuckDB's library comes from the npm package of that version; its headers, which npm does not have, from the
+# `src/include` of a source tree of the same version. Nothing of either is kept in the project.
 # usage: check_duckdb.sh NODE_API_VERSION HEADERS JOBS
 set -euo pipefail
 cd "$(dirname "$0")/.."

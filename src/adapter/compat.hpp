@@ -177,6 +177,19 @@ void ScanCommitted(TABLE &table, STATE &scan, DataChunk &chunk, bool omits_perma
 #endif
 }
 
+//! One vector of the row group that a scan is at, as `transaction` sees it.
+template <class TRANSACTION_DATA, class TRANSACTION, class STATE>
+void ScanVector(TRANSACTION &transaction, STATE &scan, idx_t vector_index, DataChunk &chunk) {
+	auto &row_group = *scan.table_state.row_group;
+#if LMD_DUCKDB_15
+	row_group.GetNode().InitializeScanWithOffset(scan.table_state, row_group, vector_index);
+	row_group.GetNode().Scan(TRANSACTION_DATA(transaction), scan.table_state, chunk);
+#else
+	row_group.InitializeScanWithOffset(scan.table_state, vector_index);
+	row_group.Scan(TRANSACTION_DATA(transaction), scan.table_state, chunk);
+#endif
+}
+
 template <class CONFIG, class EXTENSION>
 void RegisterOptimizerExtension(CONFIG &config, EXTENSION extension) {
 #if LMD_DUCKDB_15

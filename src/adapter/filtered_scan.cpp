@@ -1,5 +1,7 @@
 #include "adapter/row_filter.hpp"
 
+#include "adapter/compat.hpp"
+
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/parallel/task_executor.hpp"
 #include "duckdb/parallel/task_scheduler.hpp"
@@ -82,7 +84,7 @@ void FilteredScan::Run(ClientContext &context, const std::function<void(idx_t th
 	run.types.insert(run.types.end(), types.begin(), types.end());
 	run.columns.emplace_back(COLUMN_IDENTIFIER_ROW_ID);
 	run.types.emplace_back(LogicalType::ROW_TYPE);
-	table.InitializeParallelScan(context, run.row_groups);
+	InitializeRowGroupScan<ColumnIndex>(context, table, run.row_groups, run.columns);
 	const auto thread_count = ThreadCount(context);
 	if (thread_count == 1) {
 		run.Work(0);
@@ -135,7 +137,7 @@ double EstimateSelectivity(ClientContext &context, DataTable &table, RowFilter &
 	idx_t seen_count = 0;
 	idx_t kept_count = 0;
 	ParallelTableScanState row_groups;
-	table.InitializeParallelScan(context, row_groups);
+	InitializeRowGroupScan<ColumnIndex>(context, table, row_groups, columns);
 	TableScanState scan;
 	scan.Initialize(columns, context);
 	while (table.NextParallelScan(context, row_groups, scan)) {
@@ -143,11 +145,11 @@ double EstimateSelectivity(ClientContext &context, DataTable &table, RowFilter &
 		if (!row_group) {
 			continue; // the transaction's own appends
 		}
-		const auto block_count = (row_group->count + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE;
+		const auto range = RowGroupRange(*row_group);
+		const auto block_count = (range.second - range.first + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE;
 		for (; block < block_count; block += stride) {
-			row_group->InitializeScanWithOffset(scan.table_state, block);
 			chunk.Reset();
-			row_group->Scan(transaction, scan.table_state, chunk);
+			ScanVector<TransactionData>(transaction, scan, block, chunk);
 			seen_count += chunk.size();
 			selector.Keep(chunk);
 			kept_count += chunk.size();

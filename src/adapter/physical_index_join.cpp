@@ -75,7 +75,7 @@ public:
 
 PhysicalIndexJoin::PhysicalIndexJoin(PhysicalPlan &plan, vector<LogicalType> types_p, idx_t estimated_cardinality_p,
                                      IndexJoinSpec spec_p, vector<unique_ptr<Expression>> expressions_p)
-    : PhysicalOperator(plan, TYPE, std::move(types_p), estimated_cardinality_p), spec(std::move(spec_p)),
+    : CompatOperator(plan, TYPE, std::move(types_p), estimated_cardinality_p), spec(std::move(spec_p)),
       expressions(std::move(expressions_p)) {
 }
 
@@ -125,7 +125,7 @@ unique_ptr<LocalSourceState> PhysicalIndexJoin::GetLocalSourceState(ExecutionCon
 	return make_uniq<LocalJoinSource>(context.client, *this, state.Cast<JoinSource>());
 }
 
-SourceResultType PhysicalIndexJoin::GetData(ExecutionContext &, DataChunk &chunk, OperatorSourceInput &input) const {
+SourceResultType PhysicalIndexJoin::Produce(ExecutionContext &, DataChunk &chunk, OperatorSourceInput &input) const {
 	auto &local = input.local_state.Cast<LocalJoinSource>();
 	local.output.Next(local.search, input.global_state.Cast<JoinSource>().queries, chunk);
 	return chunk.size() == 0 ? SourceResultType::FINISHED : SourceResultType::HAVE_MORE_OUTPUT;

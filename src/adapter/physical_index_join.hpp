@@ -1,6 +1,7 @@
 // The operator that runs LM_DISKANN_INDEX_JOIN (index_join.hpp).
 #pragma once
 
+#include "adapter/compat.hpp"
 #include "adapter/index_join.hpp"
 
 #include "duckdb/execution/physical_operator.hpp"
@@ -8,7 +9,7 @@
 namespace duckdb {
 
 //! Collects the left rows, then is the source of joined rows for all threads.
-class PhysicalIndexJoin : public PhysicalOperator {
+class PhysicalIndexJoin : public CompatOperator<PhysicalOperator> {
 public:
 	static constexpr const PhysicalOperatorType TYPE = PhysicalOperatorType::EXTENSION;
 
@@ -44,7 +45,7 @@ public:
 	unique_ptr<GlobalSourceState> GetGlobalSourceState(ClientContext &context) const override;
 	unique_ptr<LocalSourceState> GetLocalSourceState(ExecutionContext &context,
 	                                                 GlobalSourceState &state) const override;
-	SourceResultType GetData(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const override;
+	SourceResultType Produce(ExecutionContext &context, DataChunk &chunk, OperatorSourceInput &input) const override;
 	ProgressData GetProgress(ClientContext &context, GlobalSourceState &state) const override;
 	InsertionOrderPreservingMap<string> ExtraSourceParams(GlobalSourceState &global_state,
 	                                                      LocalSourceState &local_state) const override;

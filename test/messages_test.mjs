@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const SOURCE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../src');
-const STATEMENT = /\b(?:throw \w+(?:Exception|Error)|Reject|ThrowCorruption|ThrowOption|DUCKDB_LOG_WARN)\s*\(([^;]*);/g;
+const STATEMENT = /\b(?:throw \w+(?:Exception|Error)|Reject|ThrowCorruption|ThrowOption|LMD_LOG_WARN)\s*\(([^;]*);/g;
 const LITERAL = /"((?:[^"\\]|\\.)*)"/g;
 const MESSAGES_MIN = 100;
 

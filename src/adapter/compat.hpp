@@ -15,6 +15,13 @@
 #define LMD_DUCKDB_15 0
 #endif
 
+//! A warning in DuckDB's log; the caller includes duckdb/logging/log_manager.hpp.
+#if LMD_DUCKDB_15
+#define LMD_LOG_WARN(...) DUCKDB_LOG_WARNING(__VA_ARGS__)
+#else
+#define LMD_LOG_WARN(...) DUCKDB_LOG_WARN(__VA_ARGS__)
+#endif
+
 namespace duckdb {
 
 struct IndexLock;
@@ -187,6 +194,26 @@ void ScanVector(TRANSACTION &transaction, STATE &scan, idx_t vector_index, DataC
 #else
 	row_group.InitializeScanWithOffset(scan.table_state, vector_index);
 	row_group.Scan(TRANSACTION_DATA(transaction), scan.table_state, chunk);
+#endif
+}
+
+//! Registers `CALLBACK()`, which is told of every connection from now on.
+template <class BASE, class CALLBACK, class CONFIG>
+void RegisterCallback(CONFIG &config) {
+#if LMD_DUCKDB_15
+	BASE::Register(config, shared_ptr<BASE>(make_shared_ptr<CALLBACK>()));
+#else
+	config.extension_callbacks.push_back(unique_ptr<BASE>(make_uniq<CALLBACK>()));
+#endif
+}
+
+//! Lets current_setting() of a setting whose default is NULL say so: DuckDB 1.4 does not know it until it has a value.
+template <class CONFIG, class VALUE>
+void MakeUnsetSettingKnown(CONFIG &config, const char *name, const VALUE &null) {
+#if LMD_DUCKDB_15
+	(void)config, (void)name, (void)null;
+#else
+	config.options.set_variables.emplace(name, null);
 #endif
 }
 

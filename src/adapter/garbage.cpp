@@ -101,8 +101,7 @@ void CollectGarbage(DatabaseInstance &instance) noexcept {
 	} catch (...) {
 		// An orphan costs disk, not answers; the next open tries again.
 		try {
-			DUCKDB_LOG_WARN(instance,
-			                "LM_DISKANN: files that no index names could not be removed: " + HandledErrorText());
+			LMD_LOG_WARN(instance, "LM_DISKANN: files that no index names could not be removed: " + HandledErrorText());
 		} catch (...) { // NOLINT: nothing is left to do
 		}
 	}

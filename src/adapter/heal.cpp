@@ -177,8 +177,8 @@ void HealForQuery(ClientContext &context, DataTable &table, const TableIndex &in
 	} catch (const std::exception &) {
 		const auto consequence = is_outgrown ? "; its changes are merged instead"
 		                                     : "; queries run exact plans until PRAGMA lm_diskann_rebuild";
-		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index.live->Name()) + "it could not be " +
-		                             (is_outgrown ? "rebuilt: " : "healed: ") + HandledErrorText() + consequence);
+		LMD_LOG_WARN(context, IndexMessagePrefix(index.live->Name()) + "it could not be " +
+		                          (is_outgrown ? "rebuilt: " : "healed: ") + HandledErrorText() + consequence);
 		index.live->RefuseRebuild();
 		return;
 	}

@@ -222,7 +222,7 @@ bool InstanceState::MarkCollected(const shared_ptr<AttachedDatabase> &db) {
 }
 
 void RegisterTransactionHooks(DatabaseInstance &instance) {
-	DBConfig::GetConfig(instance).extension_callbacks.push_back(make_uniq<ConnectionHook>());
+	RegisterCallback<ExtensionCallback, ConnectionHook>(DBConfig::GetConfig(instance));
 	for (auto &context : ConnectionManager::Get(instance).GetConnectionList()) {
 		GetTransactionFiles(*context);
 	}

@@ -1,5 +1,6 @@
 #include "adapter/live_index.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
 
 #include "base/error.hpp"
@@ -154,7 +155,7 @@ void LiveIndex::Leave(IndexState next, const string &reason_p, const char *conse
 			state = next;
 			reason = reason_p.empty() ? "unknown" : reason_p;
 		}
-		DUCKDB_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; " + consequence);
+		LMD_LOG_WARN(instance, IndexMessagePrefix(name) + reason_p + "; " + consequence);
 	} catch (...) {
 		state = next;
 	}

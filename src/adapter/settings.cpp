@@ -1,5 +1,6 @@
 #include "adapter/settings.hpp"
 
+#include "adapter/compat.hpp"
 #include "adapter/instance_state.hpp"
 
 #include "index/options.hpp"
@@ -100,11 +101,10 @@ Value Read(ClientContext &context, const char *setting) {
 	return value;
 }
 
-//! DuckDB does not know a setting whose default is NULL until it has a value; current_setting() shall say NULL.
 void AddUnsetOption(DBConfig &config, const char *name, const char *description, const LogicalType &type,
                     set_option_callback_t set) {
 	config.AddExtensionOption(name, description, type, Value(type), set);
-	config.options.set_variables.emplace(name, Value(type));
+	MakeUnsetSettingKnown(config, name, Value(type));
 }
 
 bool ReadSwitch(ClientContext &context, const char *setting) {

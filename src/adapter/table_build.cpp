@@ -130,9 +130,9 @@ std::shared_ptr<lm_diskann::AnnIndex> TableBuild::Finish(ClientContext &context)
 		scratch->Remove();
 	}
 	if (unindexable_count > 0) {
-		DUCKDB_LOG_WARN(context, IndexMessagePrefix(index_name) + std::to_string(unindexable_count) +
-		                             " vectors are not in the index: they hold NaN or infinity, or are zero under "
-		                             "cosine");
+		LMD_LOG_WARN(context, IndexMessagePrefix(index_name) + std::to_string(unindexable_count) +
+		                          " vectors are not in the index: they hold NaN or infinity, or are zero under "
+		                          "cosine");
 	}
 	return core;
 }

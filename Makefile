@@ -10,7 +10,7 @@ PORT ?= 8787
 QUERIES ?= 50000
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all build setup test dist inspect soak churn fuzz demo sanitize tidy format check-format clean help
+.PHONY: all build setup test dist inspect soak churn fuzz bench demo sanitize tidy format check-format clean help
 
 all: build
 
@@ -24,6 +24,7 @@ help:
 	@echo 'make churn        ROWS=20000 real vectors, 5 % replaced ROUNDS=40 times, held against an index built anew'
 	@echo 'make demo         an index on real vectors: words by default,'
 	@echo '                  or PARQUET=file.parquet COLUMN=vec METRIC=l2sq|cosine|ip'
+	@echo 'make bench        speed and recall beside other libraries, SETS="a b", QUICK=1: build/bench/report.html'
 	@echo 'make sanitize     tests of the core under address and undefined, then under thread sanitizer'
 	@echo 'make fuzz         hostile files, options and operations under libFuzzer, SECONDS=60 each'
 	@echo 'make check-duckdb NODE_API=1.5.5-r.5 HEADERS=src/include: build and test against another DuckDB'
@@ -69,6 +70,13 @@ demo: build
 
 fuzz: setup
 	@scripts/fuzz.sh $(SECONDS)
+
+bench: build
+	@scripts/setup.sh bench
+	@cmake -G Ninja -S . -B build/bench -DBUILD_BENCH=ON -DBUILD_TESTING=OFF -DBUILD_DUCKDB_TARGETS=OFF \
+		--log-level=WARNING >build/bench.log 2>&1 || { cat build/bench.log; false; }
+	@ninja --quiet -C build/bench -j $(JOBS) core_bench
+	@SETS='$(SETS)' QUICK='$(QUICK)' KEEP='$(KEEP)' ROUNDS='$(ROUNDS)' node bench/run.mjs
 
 sanitize: setup
 	@scripts/sanitize.sh $(JOBS)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what the build and the tests need: Debian packages, and node_modules as package-lock.json pins them.
 # Safe to run always: a stamp under build/ makes the second run free. Packages that are there are not touched.
+# `setup.sh bench` installs what the benchmark needs beside that: the libraries it compares with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +12,14 @@ packages=(
 	clang-format clang-tidy
 	wamerican
 )
-node_version_min=18
+folder=.
 stamp=build/setup.stamp
+if [ "${1:-}" = bench ]; then
+	packages=(libhnswlib-dev libfaiss-dev)
+	folder=bench
+	stamp=build/setup_bench.stamp
+fi
+node_version_min=18
 log=build/setup.log
 mkdir -p build
 
@@ -52,17 +59,17 @@ install_packages() {
 
 install_node_modules() {
 	echo "setup: installing node packages"
-	npm ci --no-progress --loglevel=error >>"$log" 2>&1 || fail "npm ci failed, see $log"
+	npm ci --prefix "$folder" --no-progress --loglevel=error >>"$log" 2>&1 || fail "npm ci failed, see $log"
 }
 
-lock_hash=$(sha256sum package-lock.json .npmrc)
+lock_hash=$(sha256sum "$folder/package-lock.json" .npmrc)
 wanted="packages: ${packages[*]}"$'\n'"$lock_hash"
-[ -d node_modules ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
+[ -d "$folder/node_modules" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
 command -v apt-get >/dev/null || fail "needs a Debian system with: ${packages[*]}"
 install_packages
 has_node || fail "needs Node.js $node_version_min or later, found $(node --version 2>/dev/null || echo none)"
-if [ ! -d node_modules ] || [ "$(sed 1d "$stamp" 2>/dev/null)" != "$lock_hash" ]; then
+if [ ! -d "$folder/node_modules" ] || [ "$(sed 1d "$stamp" 2>/dev/null)" != "$lock_hash" ]; then
 	install_node_modules
 fi
 echo "$wanted" >"$stamp"

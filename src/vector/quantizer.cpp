@@ -38,19 +38,41 @@ size_t PaddedDims(size_t dims) {
 	return (dims + CODE_GROUP_DIMS - 1) / CODE_GROUP_DIMS * CODE_GROUP_DIMS;
 }
 
+//! One step of the transform below: sums and differences of elements `half` apart.
+void HadamardStep(float *values, size_t size, size_t half) {
+	for (size_t begin = 0; begin < size; begin += 2 * half) {
+		float *low = values + begin;
+		float *high = low + half;
+		for (size_t i = 0; i < half; i++) {
+			const float a = low[i];
+			const float b = high[i];
+			low[i] = a + b;
+			high[i] = a - b;
+		}
+	}
+}
+
+//! The steps 1, 2 and 4 of eight elements, which are too short for loops.
+void HadamardOfEight(float *v) {
+	const float a0 = v[0] + v[1], a1 = v[0] - v[1], a2 = v[2] + v[3], a3 = v[2] - v[3];
+	const float a4 = v[4] + v[5], a5 = v[4] - v[5], a6 = v[6] + v[7], a7 = v[6] - v[7];
+	const float b0 = a0 + a2, b1 = a1 + a3, b2 = a0 - a2, b3 = a1 - a3;
+	const float b4 = a4 + a6, b5 = a5 + a7, b6 = a4 - a6, b7 = a5 - a7;
+	v[0] = b0 + b4, v[1] = b1 + b5, v[2] = b2 + b6, v[3] = b3 + b7;
+	v[4] = b0 - b4, v[5] = b1 - b5, v[6] = b2 - b6, v[7] = b3 - b7;
+}
+
 //! Fast Walsh-Hadamard transform of `size` floats (a power of two), scaled to keep lengths.
 void Hadamard(float *values, size_t size) {
-	for (size_t half = 1; half < size; half *= 2) {
-		for (size_t begin = 0; begin < size; begin += 2 * half) {
-			float *low = values + begin;
-			float *high = low + half;
-			for (size_t i = 0; i < half; i++) {
-				const float a = low[i];
-				const float b = high[i];
-				low[i] = a + b;
-				high[i] = a - b;
-			}
+	size_t half = 1;
+	if (size >= 8) {
+		for (size_t begin = 0; begin < size; begin += 8) {
+			HadamardOfEight(values + begin);
 		}
+		half = 8;
+	}
+	for (; half < size; half *= 2) {
+		HadamardStep(values, size, half);
 	}
 	const float scale = 1.0F / std::sqrt(float(size));
 	for (size_t i = 0; i < size; i++) {
@@ -283,8 +305,10 @@ CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<fl
 
 void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	const size_t padded = PaddedDims(dims);
-	if (query.rotated.size() != padded) {
-		query.rotated = AlignedBuffer<int8_t>(padded);
+	const uint32_t bits = FormOf(family).bits;
+	if (query.rotated.size() != ArrangedQueryBytes(bits, padded)) {
+		query.rotated = AlignedBuffer<int8_t>(ArrangedQueryBytes(bits, padded));
+		query.rounded.assign(padded, 0);
 	}
 	query.scratch.resize(2 * dims);
 	float *source = query.scratch.data();
@@ -303,31 +327,39 @@ void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	const float inverse = 1.0F / query.step;
 	query.rotated_sum = 0;
 	for (size_t i = 0; i < dims; i++) {
-		const float rounded = std::nearbyint(rotated[i] * inverse);
 		// In this order an overflow that made NaN becomes 127.
-		query.rotated[i] = int8_t(std::max(std::min(127.0F, rounded), -127.0F));
-		query.rotated_sum += query.rotated[i];
+		const float bounded = std::max(std::min(127.0F, rotated[i] * inverse), -127.0F);
+		// Leaves no bit behind the point: rounds to the nearest, to even between two.
+		constexpr float ROUNDER = 12582912.0F; // 1.5 * 2^23
+		query.rounded[i] = int8_t((bounded + ROUNDER) - ROUNDER);
+		query.rotated_sum += query.rounded[i];
 	}
+	ArrangeQuery(bits, query.rounded.data(), padded, query.rotated.data());
 	PrepareReferences(source, query);
 }
 
 void Quantizer::PrepareReferences(const float *source, PreparedQuery &query) const {
 	const size_t count = ReferenceCount();
-	query.reference_terms.resize(count);
-	query.nearest_references.resize(count);
-	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
+	std::vector<float> &terms = query.reference_terms;
+	terms.resize(count + 1);
+	terms[count] = std::numeric_limits<float>::infinity();
 	for (size_t k = 0; k < count; k++) {
 		const float term = metric == Metric::IP       ? -InnerProduct(source, Reference(k), dims)
 		                   : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
 		                                              : SquaredL2(source, Reference(k), dims);
 		// Overflow can make NaN; it must not reach an ordering.
-		query.reference_terms[k] = term == term ? term : std::numeric_limits<float>::infinity();
+		terms[k] = term == term ? term : std::numeric_limits<float>::infinity();
 	}
-	const std::vector<float> &terms = query.reference_terms;
-	const size_t sorted = std::min(count, PreparedQuery::NEAREST_COUNT);
-	std::partial_sort(query.nearest_references.begin(), query.nearest_references.begin() + ptrdiff_t(sorted),
-	                  query.nearest_references.end(),
-	                  [&](uint16_t a, uint16_t b) { return terms[a] < terms[b] || (terms[a] == terms[b] && a < b); });
+	query.nearest_references.resize(count);
+	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
+	const auto is_nearer = [&](uint16_t a, uint16_t b) {
+		return terms[a] < terms[b] || (terms[a] == terms[b] && a < b);
+	};
+	const auto sorted_end = query.nearest_references.begin() + ptrdiff_t(std::min(count, PreparedQuery::NEAREST_COUNT));
+	if (sorted_end != query.nearest_references.end()) {
+		std::nth_element(query.nearest_references.begin(), sorted_end, query.nearest_references.end(), is_nearer);
+	}
+	std::sort(query.nearest_references.begin(), sorted_end, is_nearer);
 }
 
 void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,
@@ -336,16 +368,16 @@ void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const
 	const LevelForm form = FormOf(family);
 	const size_t code_bytes = CodeBytes();
 	const float query_offset = form.offset * float(query.rotated_sum);
+	const float *terms = query.reference_terms.data();
+	const size_t out_of_range = query.reference_terms.size() - 1;
 	int32_t sums[BATCH];
 	for (size_t begin = 0; begin < count; begin += BATCH) {
 		const size_t end = std::min(count, begin + BATCH);
 		CodeDotProducts(form.bits, query.rotated.data(), codes + begin * code_bytes, code_bytes, end - begin, sums);
 		for (size_t i = begin; i < end; i++) {
+			const size_t reference = std::min<size_t>(reference_ids[i] & REFERENCE_MASK, out_of_range);
 			const float product = query.step * (form.step * float(sums[i - begin]) - query_offset);
-			const size_t reference = reference_ids[i] & REFERENCE_MASK;
-			distances[i] = reference < query.reference_terms.size()
-			                   ? query.reference_terms[reference] + biases[i] + factors[i] * product
-			                   : std::numeric_limits<float>::infinity();
+			distances[i] = terms[reference] + biases[i] + factors[i] * product;
 		}
 	}
 }

@@ -43,20 +43,21 @@ static constexpr uint16_t REFERENCE_MASK = 0x7FFF;
 //! A query made ready for estimates. Belongs to one thread; reuse it to avoid allocation.
 struct PreparedQuery {
 	//! So many references are in order.
-	static constexpr size_t NEAREST_COUNT = 32;
+	static constexpr size_t NEAREST_COUNT = 16;
 
-	//! Rounded rotated query, in the order of the packed dimensions, padded with zeros to a multiple of 128.
+	//! Rounded rotated query, in the order that the kernels meet it.
 	AlignedBuffer<int8_t> rotated;
 	//! Rounding step: <Pq, t> ~ step * <rotated, t>.
 	float step = 0;
 	//! Sum of all `rotated`; removes the offset of unsigned levels.
 	int32_t rotated_sum = 0;
-	//! A_k for each reference: |q-c_k|^2, -<q,c_k> or half the former; K floats.
+	//! A_k for each reference: |q-c_k|^2, -<q,c_k> or half the former; K floats, then +infinity for ids out of range.
 	std::vector<float> reference_terms;
 	//! All references, the nearest NEAREST_COUNT first and ascending by their term, the others in any order.
 	std::vector<uint16_t> nearest_references;
 	//! Scratch of Prepare.
 	std::vector<float> scratch;
+	std::vector<int8_t> rounded;
 };
 
 //! Trained compression of vectors of one index. Immutable after construction, so any number of threads may use it.

@@ -280,7 +280,9 @@ TEST(QuantizerTest, EveryTargetSumsTheSameIntegers) {
 						PackLevels(bits, levels.data() + c * dims, dims, storage.get() + 1 + c * code_bytes);
 					}
 					std::vector<int32_t> sums(COUNT);
-					CodeDotProducts(bits, query.data(), storage.get() + 1, code_bytes, COUNT, sums.data());
+					std::vector<int8_t> arranged(ArrangedQueryBytes(bits, dims));
+					ArrangeQuery(bits, query.data(), dims, arranged.data());
+					CodeDotProducts(bits, arranged.data(), storage.get() + 1, code_bytes, COUNT, sums.data());
 					for (size_t c = 0; c < COUNT; c++) {
 						ASSERT_EQ(sums[c], PlainCodeProduct(bits, levels, query, c * dims)) << bits << " " << dims;
 					}
@@ -339,7 +341,8 @@ TEST(QuantizerTest, PrepareOrdersTheNearestReferences) {
 		PreparedQuery query;
 		quantizer.Prepare(rows.data(), query);
 		const size_t count = quantizer.ReferenceCount();
-		ASSERT_EQ(query.reference_terms.size(), count);
+		ASSERT_EQ(query.reference_terms.size(), count + 1);
+		EXPECT_TRUE(std::isinf(query.reference_terms[count]));
 		std::vector<float> sorted_terms(query.reference_terms);
 		std::sort(sorted_terms.begin(), sorted_terms.end());
 		for (size_t i = 0; i < PreparedQuery::NEAREST_COUNT; i++) {

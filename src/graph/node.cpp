@@ -118,11 +118,14 @@ NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_
 		throw CorruptionError("node " + std::to_string(node_id.value) + " has degree " + std::to_string(head.degree) +
 		                      ", at most " + std::to_string(layout.max_degree) + " was expected");
 	}
+	// Without a way out, so that the compiler compares many ids at once.
+	uint32_t largest = 0;
 	for (uint32_t i = 0; i < head.degree; i++) {
-		if (Ids()[i] >= node_end) {
-			throw CorruptionError("node " + std::to_string(node_id.value) + " names neighbor " +
-			                      std::to_string(Ids()[i]) + ", all nodes are below " + std::to_string(node_end));
-		}
+		largest = std::max(largest, Ids()[i]);
+	}
+	if (head.degree > 0 && largest >= node_end) {
+		throw CorruptionError("node " + std::to_string(node_id.value) + " names neighbor " + std::to_string(largest) +
+		                      ", all nodes are below " + std::to_string(node_end));
 	}
 }
 

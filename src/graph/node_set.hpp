@@ -10,11 +10,37 @@ namespace lm_diskann {
 class NodeSet {
 public:
 	//! True when `node` was not in the set.
-	bool Insert(NodeId node);
+	bool Insert(NodeId node) {
+		if (2 * (count + 1) > table.size()) {
+			Grow();
+		}
+		const uint32_t key = node.value + 1;
+		const size_t position = PositionOf(key);
+		if (table[position] == key) {
+			return false;
+		}
+		table[position] = key;
+		count++;
+		return true;
+	}
+	bool Contains(NodeId node) const {
+		return !table.empty() && table[PositionOf(node.value + 1)] != 0;
+	}
 	//! Empties the set and keeps its memory.
 	void Clear();
 
 private:
+	//! Where the key is, or the free place where it belongs.
+	size_t PositionOf(uint32_t key) const {
+		// Fibonacci hashing: 2^32 divided by the golden ratio.
+		constexpr uint32_t HASH_FACTOR = 2654435769U;
+		const size_t mask = table.size() - 1;
+		size_t position = (key * HASH_FACTOR) & mask;
+		while (table[position] != 0 && table[position] != key) {
+			position = (position + 1) & mask;
+		}
+		return position;
+	}
 	void Grow();
 
 	//! Node ids plus one; zero is a free place. The size is a power of two.

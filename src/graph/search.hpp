@@ -32,7 +32,7 @@ struct Visit {
 	RowId row_id;
 };
 
-//! One traversal. Belongs to one thread; memory grows with the blocks expanded (about 12 bytes an edge met).
+//! One traversal. Belongs to one thread; memory grows with the blocks expanded (at most 16 bytes an edge).
 class BeamSearch {
 public:
 	//! `query`: `dims` floats, copied. `beam_width` blocks are read at once, 1..BEAM_WIDTH_MAX.
@@ -82,7 +82,17 @@ private:
 		}
 	};
 
+	//! True when the list is full and a node at `distance` would not make it.
+	bool IsBeyondList(float distance) const;
+	//! Does nothing for a node that was pushed before.
 	void PushCandidate(Candidate candidate);
+	//! Keeps back what is met from here on and cannot be among the next candidates to expand.
+	void LimitFrontier();
+	//! Takes back what was kept back, as far as the list has room for it.
+	void PushOverflow();
+	//! Does so when the nearest candidate may be among that. Holds after each change of the frontier.
+	void RefillFrontier();
+	void PushNeighbors(const NodeView &node);
 	void SetListSize(uint32_t list_size);
 	void KeepNearest(float distance);
 	size_t ExpandBeam();
@@ -95,10 +105,15 @@ private:
 	//! Empty: every row counts.
 	std::function<bool(RowId)> accepts;
 	PreparedQuery prepared;
+	//! All nodes that were ever in `frontier`.
 	NodeSet seen;
 	//! Min-heap of unexpanded candidates.
 	std::vector<Candidate> frontier;
-	//! Candidates that were beyond the list when they were met.
+	//! Candidates at this distance or beyond it wait in `overflow`, so that the heap stays small.
+	float frontier_limit = std::numeric_limits<float>::infinity();
+	//! Size at which the frontier gets another limit.
+	size_t frontier_room = 0;
+	//! Candidates that were beyond the list or the limit when they were met; some more than once.
 	std::vector<Candidate> overflow;
 	//! Max-heap of the `list_size` smallest expanded distances that count.
 	std::vector<float> nearest_expanded;
@@ -107,6 +122,8 @@ private:
 	//! Scratch, sized once.
 	std::vector<float> decoded;
 	std::vector<float> estimates;
+	std::vector<float> distances;
+	std::vector<uint32_t> near;
 	std::vector<PageId> beam_pages;
 	std::vector<NodeId> beam_nodes;
 	std::vector<PageRef> beam_refs;

@@ -48,7 +48,7 @@ PageFrame *CacheShard::Find(uint64_t hash, PageCache::FileKey key, PageId id) co
 }
 
 void CacheShard::List(PageFrame &frame) {
-	if (listed_count == buckets.size()) {
+	if (2 * listed_count == buckets.size()) {
 		Grow();
 	}
 	PageFrame *&bucket = buckets[frame.hash & (buckets.size() - 1)];

@@ -108,7 +108,8 @@ private:
 	PageFrame *TakeFromSmall();
 	PageFrame *TakeFromMain();
 
-	//! Powers of two; as many ghosts as buckets, each in the place its hash says.
+	//! Powers of two; as many ghosts as buckets, each in the place its hash says. At most half of the buckets are in
+	//! use, so that a lookup rarely touches a frame that it does not want.
 	std::vector<PageFrame *> buckets;
 	std::vector<Ghost> ghosts;
 	uint64_t ghost_clock = 0;

@@ -76,7 +76,7 @@ bench: build
 	@cmake -G Ninja -S . -B build/bench -DBUILD_BENCH=ON -DBUILD_TESTING=OFF -DBUILD_DUCKDB_TARGETS=OFF \
 		--log-level=WARNING >build/bench.log 2>&1 || { cat build/bench.log; false; }
 	@ninja --quiet -C build/bench -j $(JOBS) core_bench
-	@SETS='$(SETS)' QUICK='$(QUICK)' KEEP='$(KEEP)' ROUNDS='$(ROUNDS)' node bench/run.mjs
+	@SETS='$(SETS)' QUICK='$(QUICK)' KEEP='$(KEEP)' RUNS='$(RUNS)' node bench/run.mjs
 
 sanitize: setup
 	@scripts/sanitize.sh $(JOBS)

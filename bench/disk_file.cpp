@@ -35,6 +35,10 @@ void Require(bool is_done, const char *verb, const std::string &path) {
 DiskFile::DiskFile(const std::string &path_p, Mode mode)
     : path(path_p), descriptor(::open(path.c_str(), FlagsOf(mode) | O_CLOEXEC, 0644)) {
 	Require(descriptor >= 0, "open", path);
+	if (mode == Mode::READ_DIRECT) {
+		direct = LocalReader::TryOpen(path);
+		Require(direct != nullptr, "directly open", path);
+	}
 }
 
 DiskFile::~DiskFile() {
@@ -44,6 +48,14 @@ DiskFile::~DiskFile() {
 void DiskFile::Read(uint64_t offset, ByteSpan target) const {
 	const ssize_t count = ::pread(descriptor, target.data(), target.size(), off_t(offset));
 	Require(count == ssize_t(target.size()), "read", path);
+}
+
+void DiskFile::ReadBatch(Span<const ReadRequest> requests) const {
+	if (direct && LocalReader::Serves(requests)) {
+		direct->ReadBatch(requests);
+		return;
+	}
+	File::ReadBatch(requests);
 }
 
 void DiskFile::Write(uint64_t offset, ConstByteSpan source) {

@@ -75,7 +75,8 @@ double MeasureDevice(const std::string &path, size_t block_size, size_t thread_c
 		Random random(item + 1);
 		AlignedBuffer<uint8_t> buffer(block_size);
 		while (SecondsSince(start) < seconds) {
-			file.Read(random.Next() % block_count * block_size, buffer.span());
+			const ReadRequest request = {random.Next() % block_count * block_size, buffer.span()};
+			file.ReadBatch(Span<const ReadRequest>(&request, 1));
 			reads++;
 		}
 	});

@@ -38,7 +38,7 @@ const BLOCK_SIZE_OFFSET = 20;
 
 const quick = Boolean(process.env.QUICK);
 const keep = Boolean(process.env.KEEP);
-const rounds = Number(process.env.ROUNDS || (quick ? 2 : 3));
+const rounds = Number(process.env.RUNS || (quick ? 2 : 3));
 const sets = process.env.SETS ? process.env.SETS.split(/\s+/) : ALL_SETS;
 
 const say = (text) => console.log(`bench: ${text}`);

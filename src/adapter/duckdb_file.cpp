@@ -23,12 +23,61 @@ auto AsFileError(const char *verb, const FileHandle &handle, CALL &&call) -> dec
 
 } // namespace
 
-DuckDBFile::DuckDBFile(unique_ptr<FileHandle> handle_p, unique_ptr<FileClaim> claim_p)
-    : claim(std::move(claim_p)), handle(std::move(handle_p)) {
+DuckDBFile::DuckDBFile(unique_ptr<FileHandle> handle_p, unique_ptr<FileClaim> claim_p, DirectIoSwitch is_direct_p,
+                       vector<string> paths_p)
+    : is_direct(std::move(is_direct_p)), paths(std::move(paths_p)), claim(std::move(claim_p)),
+      handle(std::move(handle_p)) {
 }
 
 void DuckDBFile::Read(uint64_t offset, lm_diskann::ByteSpan target) const {
-	AsFileError("read", *handle, [&] { handle->Read(target.data(), target.size(), offset); });
+	const lm_diskann::ReadRequest request = {offset, target};
+	ReadBatch(lm_diskann::Span<const lm_diskann::ReadRequest>(&request, 1));
+}
+
+void DuckDBFile::ReadBatch(lm_diskann::Span<const lm_diskann::ReadRequest> requests) const {
+	if (is_direct->load(std::memory_order_relaxed) && TryReadDirectly(requests)) {
+		return;
+	}
+	AsFileError("read", *handle, [&] {
+		for (const auto &request : requests) {
+			handle->Read(request.target.data(), request.target.size(), request.offset);
+		}
+	});
+}
+
+bool DuckDBFile::TryReadDirectly(lm_diskann::Span<const lm_diskann::ReadRequest> requests) const {
+	if (!lm_diskann::LocalReader::Serves(requests)) {
+		return false;
+	}
+	const auto reader = DirectReader();
+	if (!reader) {
+		return false;
+	}
+	try {
+		reader->ReadBatch(requests);
+		return true;
+	} catch (const std::exception &) { // NOLINT: the handle reads it again, and reports what is wrong
+		return false;
+	}
+}
+
+const lm_diskann::LocalReader *DuckDBFile::DirectReader() const {
+	if (const auto opened = direct.load(std::memory_order_acquire)) {
+		return opened;
+	}
+	lock_guard<mutex> guard(direct_lock);
+	if (!is_direct_tried && handle->OnDiskFile() && handle->file_system.GetName() == "LocalFileSystem") {
+		for (const auto &path : paths) {
+			if (!direct_owner && claim->IsOf(path)) {
+				direct_owner = lm_diskann::LocalReader::TryOpen(path);
+			}
+		}
+		if (direct_owner && claim->IsOf(*direct_owner)) {
+			direct.store(direct_owner.get(), std::memory_order_release);
+		}
+	}
+	is_direct_tried = true;
+	return direct.load(std::memory_order_relaxed);
 }
 
 void DuckDBFile::Write(uint64_t offset, lm_diskann::ConstByteSpan source) {

@@ -58,6 +58,15 @@ FileClaim::~FileClaim() {
 	}
 }
 
+bool FileClaim::IsOf(const string &path) const {
+	FileIdentity found;
+	return Identify(path, found) && found == identity;
+}
+
+bool FileClaim::IsOf(const lm_diskann::LocalReader &reader) const {
+	return reader.Is(identity.first, identity.second);
+}
+
 bool FileClaim::IsHeld(const string &path) {
 	FileIdentity identity;
 	if (!Identify(path, identity)) {

@@ -6,6 +6,8 @@
 // need is listed, so that no garbage collection takes it.
 #pragma once
 
+#include "storage/local_reader.hpp"
+
 #include "duckdb/common/common.hpp"
 
 #include <utility>
@@ -23,6 +25,10 @@ public:
 	~FileClaim();
 	FileClaim(const FileClaim &) = delete;
 	FileClaim &operator=(const FileClaim &) = delete;
+
+	//! True when `path` is the claimed file at this moment.
+	bool IsOf(const string &path) const;
+	bool IsOf(const lm_diskann::LocalReader &reader) const;
 
 	//! True when some database of this process has the file open, under whatever path.
 	static bool IsHeld(const string &path);

@@ -2,6 +2,7 @@
 
 #include "adapter/duckdb_file.hpp"
 #include "adapter/errors.hpp"
+#include "adapter/instance_state.hpp"
 
 #include "duckdb/common/exception/binder_exception.hpp"
 #include "duckdb/common/string_util.hpp"
@@ -131,6 +132,11 @@ std::shared_ptr<IndexFile> IndexFile::Make(AttachedDatabase &db, const lm_diskan
 	return std::make_shared<IndexFile>(db, UuidToString(uuid) + FILE_SUFFIX);
 }
 
+unique_ptr<lm_diskann::File> IndexFile::Wrap(unique_ptr<FileHandle> handle, unique_ptr<FileClaim> claim) const {
+	return make_uniq<DuckDBFile>(std::move(handle), std::move(claim), InstanceState::Get(instance)->DirectIo(),
+	                             vector<string> {path, temporary_path});
+}
+
 unique_ptr<lm_diskann::File> IndexFile::CreateTemporary() {
 	lock_guard<mutex> guard(lock);
 	auto &fs = AllowedFileSystem(instance, folder);
@@ -142,7 +148,7 @@ unique_ptr<lm_diskann::File> IndexFile::CreateTemporary() {
 	auto handle = fs.OpenFile(temporary_path, flags);
 	auto claim = make_uniq<FileClaim>(temporary_path, false);
 	is_own = true;
-	return make_uniq<DuckDBFile>(std::move(handle), std::move(claim));
+	return Wrap(std::move(handle), std::move(claim));
 }
 
 unique_ptr<lm_diskann::File> IndexFile::Open(bool is_read_only) {
@@ -162,7 +168,7 @@ unique_ptr<lm_diskann::File> IndexFile::Open(bool is_read_only) {
 	}
 	auto handle = fs.OpenFile(path, flags);
 	is_own = !is_read_only;
-	return make_uniq<DuckDBFile>(std::move(handle), std::move(claim));
+	return Wrap(std::move(handle), std::move(claim));
 }
 
 void IndexFile::MoveIntoPlace() {

@@ -73,6 +73,7 @@ public:
 
 private:
 	void RemoveNow();
+	unique_ptr<lm_diskann::File> Wrap(unique_ptr<FileHandle> handle, unique_ptr<FileClaim> claim) const;
 
 	DatabaseInstance &instance;
 	const string database_path;

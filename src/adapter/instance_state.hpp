@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapter/compat.hpp"
+#include "adapter/duckdb_file.hpp"
 #include "adapter/index_files.hpp"
 #include "adapter/maintenance_thread.hpp"
 #include "adapter/operations.hpp"
@@ -83,6 +84,10 @@ public:
 	const std::shared_ptr<OperationList> &Operations() const {
 		return operations;
 	}
+	//! Whether index files are read past the operating system's page cache.
+	const DirectIoSwitch &DirectIo() const {
+		return direct_io;
+	}
 	//! Background work of all indexes.
 	MaintenanceThread &Maintenance() {
 		return maintenance;
@@ -114,6 +119,7 @@ private:
 	std::shared_ptr<MemoryAccount> account;
 	std::shared_ptr<lm_diskann::PageCache> cache;
 	const std::shared_ptr<OperationList> operations = std::make_shared<OperationList>();
+	DirectIoSwitch direct_io = std::make_shared<std::atomic<bool>>(false);
 	atomic<bool> is_budget_set {false};
 	mutex lock;
 	vector<Drop> drops;

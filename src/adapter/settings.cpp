@@ -22,6 +22,7 @@ constexpr const char *TARGET_RECALL = "lm_diskann_target_recall";
 constexpr const char *BEAM_WIDTH = "lm_diskann_beam_width";
 constexpr const char *ENABLE_INDEX_SCAN = "lm_diskann_enable_index_scan";
 constexpr const char *AUTO_REBUILD = "lm_diskann_auto_rebuild";
+constexpr const char *DIRECT_IO = "lm_diskann_direct_io";
 constexpr const char *FILTER_STRATEGY = "lm_diskann_filter_strategy";
 
 constexpr const char *BUILD_MEMORY_DEFAULT = "50%";
@@ -91,6 +92,10 @@ void SetBeamWidth(ClientContext &, SetScope, Value &value) {
 	}
 }
 
+void SetDirectIo(ClientContext &context, SetScope, Value &value) {
+	*InstanceState::Get(DatabaseInstance::GetDatabase(context))->DirectIo() = !value.IsNull() && value.GetValue<bool>();
+}
+
 void SetFilterStrategy(ClientContext &, SetScope, Value &value) {
 	ParseFilterStrategy(value.IsNull() ? "NULL" : value.ToString());
 }
@@ -128,6 +133,8 @@ void RegisterSettings(DatabaseInstance &instance) {
 	               LogicalType::DOUBLE, SetTargetRecall);
 	config.AddExtensionOption(BEAM_WIDTH, "Blocks an LM_DISKANN search reads at once per hop (1 to 64)",
 	                          LogicalType::BIGINT, Value::BIGINT(BEAM_WIDTH_DEFAULT), SetBeamWidth);
+	config.AddExtensionOption(DIRECT_IO, "true: read LM_DISKANN index files past the operating system's page cache",
+	                          LogicalType::BOOLEAN, Value::BOOLEAN(false), SetDirectIo, SetScope::GLOBAL);
 	config.AddExtensionOption(FILTER_STRATEGY,
 	                          "How an LM_DISKANN index serves a query with a WHERE: 'auto', 'exact', 'graph' or 'post'",
 	                          LogicalType::VARCHAR, Value(FilterStrategyName(FilterStrategy::AUTO)), SetFilterStrategy);

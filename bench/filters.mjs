@@ -16,7 +16,7 @@ import path from 'node:path';
 import duckdb from '@duckdb/node-api';
 
 const K = 10;
-const REPEATS = 3;
+const REPEATS = 8;
 const SECONDS_MAX = 0.4;
 const RECALL_FLOOR = 0.95;
 const PIVOTS = 4;

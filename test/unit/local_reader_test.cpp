@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -23,7 +24,7 @@ constexpr size_t BLOCK_COUNT = 300;
 class LocalReaderTest : public testing::TestWithParam<LocalReader::Method> {
 protected:
 	void SetUp() override {
-		path = testing::TempDir() + "local_reader_" + std::to_string(int(GetParam()));
+		path = testing::TempDir() + "local_reader_" + std::to_string(::getpid());
 		Random random(5);
 		content.resize(BLOCK_COUNT * BLOCK);
 		for (uint8_t &byte : content) {

@@ -54,6 +54,12 @@ TEST(Host, BuildMemoryIsAHardBudget) {
 	EXPECT_EQ(Execute(connection, "SELECT count(*) FROM t"), "20000");
 }
 
+//! Queries use the only index; the background may be at work on it.
+void ExpectInUse(Connection &connection) {
+	const auto state = Execute(connection, "SELECT state FROM lm_diskann_index_info()");
+	EXPECT_TRUE(state == "ready" || state == "merging") << state;
+}
+
 TEST(Host, CreateIndexKeepsRowsCommittedMeanwhile) {
 	Host host;
 	auto connected = std::make_unique<Connection>(*host.database);
@@ -70,7 +76,7 @@ TEST(Host, CreateIndexKeepsRowsCommittedMeanwhile) {
 	Execute(creator, "CREATE INDEX i ON t USING LM_DISKANN (v)");
 	is_done = true;
 	writer.join();
-	EXPECT_EQ(Execute(creator, "SELECT state FROM lm_diskann_index_info()"), "ready");
+	ExpectInUse(creator);
 	EXPECT_EQ(Execute(creator, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
 	connected.reset();
 	host.Open();
@@ -113,7 +119,7 @@ TEST(Host, QueriesBesideWritersAlwaysReturnKVisibleRows) {
 	for (std::thread &thread : threads) {
 		thread.join();
 	}
-	EXPECT_EQ(Execute(writer, "SELECT state FROM lm_diskann_index_info()"), "ready");
+	ExpectInUse(writer);
 	EXPECT_EQ(Execute(writer, "SELECT count(*) FROM lm_diskann_verify('i')"), "0");
 	// k beyond all rows returns all rows.
 	EXPECT_EQ(Execute(writer, "SELECT count(*) FROM (SELECT id FROM t ORDER BY " + std::string(QUERY) + " LIMIT 9000)"),

@@ -146,8 +146,10 @@ std::vector<std::string> CheckIndexes(Connection &connection, const std::set<std
 	for (size_t i = 0; i < states->RowCount(); i++) {
 		const auto name = states->GetValue(0, i).ToString();
 		listed.insert(name);
-		if (states->GetValue(1, i).ToString() != "ready" || !states->GetValue(2, i).IsNull()) {
-			violations.push_back("index \"" + name + "\" is in state " + states->GetValue(1, i).ToString() + ": " +
+		const auto state = states->GetValue(1, i).ToString();
+		// The background goes on with what it had before the kill.
+		if (state != "merging" && (state != "ready" || !states->GetValue(2, i).IsNull())) {
+			violations.push_back("index \"" + name + "\" is in state " + state + ": " +
 			                     states->GetValue(2, i).ToString());
 		}
 	}

@@ -6,7 +6,7 @@ folders=$(ls -d src shell test bench 2>/dev/null || true) # some may not exist
 
 list_sources() {
 	# shellcheck disable=SC2086 # a list of folders
-	find $folders -name '*.cpp' -o -name '*.hpp'
+	find $folders -name node_modules -prune -o \( -name '*.cpp' -o -name '*.hpp' \) -print
 }
 
 if [ "${1:-}" = --check ]; then

@@ -3,6 +3,7 @@
 
 #include "index/ann_index.hpp"
 #include "sim/sim_file.hpp"
+#include "unit/row_batch.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -40,15 +41,7 @@ struct Subject {
 
 	template <class FUNCTION>
 	void WithBatch(size_t first, size_t count, const FUNCTION &function) const {
-		std::vector<RowId> row_ids;
-		for (size_t i = 0; i < count; i++) {
-			row_ids.push_back(RowId(int64_t(first + i)));
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data() + first * DIMS;
-		batch.count = count;
-		function(batch);
+		WithRows(vectors, DIMS, first, count, function);
 	}
 	void Append(size_t first, size_t count) const {
 		WithBatch(first, count, [&](const VectorBatch &batch) { index->Append(batch); });

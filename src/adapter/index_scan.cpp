@@ -1,21 +1,13 @@
 #include "adapter/index_scan.hpp"
 
 #include "adapter/candidate_search.hpp"
-#include "adapter/errors.hpp"
+#include "adapter/indexed_rows.hpp"
 #include "adapter/query_vector.hpp"
 #include "adapter/search_report.hpp"
 
-#include "base/error.hpp"
-
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/execution/expression_executor.hpp"
-#include "duckdb/main/attached_database.hpp"
 #include "duckdb/storage/data_table.hpp"
-#include "duckdb/storage/table/scan_state.hpp"
-#include "duckdb/transaction/duck_transaction.hpp"
-#include "duckdb/transaction/local_storage.hpp"
-
-#include <unordered_set>
 
 namespace duckdb {
 
@@ -51,16 +43,14 @@ namespace {
 //! exact.
 constexpr idx_t LOSSY_FACTOR = 2, LOSSY_EXTRA = 10;
 
-//! INDEX: rows the index found. TIES: rows as near as the last of them. LOCAL: rows this transaction appended. TABLE:
-//! every row not emitted yet, local ones included, because the index cannot answer or ran dry.
-enum class ScanPhase : uint8_t { INDEX, TIES, LOCAL, TABLE, DONE };
-
 //! The value of the query as the core wants it.
 std::vector<float> EvaluateQuery(ClientContext &context, const IndexScanBindData &bind_data) {
-	static const vector<Value> NO_VALUES;
-	const auto expression =
-	    FillInInputs(context, *bind_data.query, bind_data.inputs ? bind_data.inputs->values : NO_VALUES);
-	return EvaluateQueryVector(context, *expression, *bind_data.index->Configuration());
+	const auto &configuration = *bind_data.index->Configuration();
+	if (!bind_data.inputs) {
+		return EvaluateQueryVector(context, *bind_data.query, configuration);
+	}
+	const auto filled = FillInInputs(context, *bind_data.query, bind_data.inputs->values);
+	return EvaluateQueryVector(context, *filled, configuration);
 }
 
 //! The value of a part of LIMIT; unset: none, NULL, or not a count, which the plan above reports.
@@ -86,117 +76,70 @@ std::optional<idx_t> EvaluateRowCount(ClientContext &context, const IndexScanBin
 	return *limit + *offset;
 }
 
+unique_ptr<RowFilter> MakeFilter(ClientContext &context, const IndexScanBindData &bind_data) {
+	if (!bind_data.HasFilter()) {
+		return nullptr;
+	}
+	const auto inputs = bind_data.inputs.get();
+	const auto has_inputs = inputs && inputs->IsSingleRow();
+	return make_uniq<RowFilter>(context, bind_data.table, bind_data.filter, has_inputs ? &inputs->values : nullptr);
+}
+
 class CandidateScanState : public GlobalTableFunctionState {
 public:
 	CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
 	                   const TableFunctionInitInput &input);
 
-	void Next(DataChunk &output);
+	void Next(DataChunk &output) {
+		rows.Next([this] { return NextCandidates(); }, output);
+	}
 	InsertionOrderPreservingMap<string> Counters() const;
 
 private:
-	void InitializeColumns(const TableFunctionInitInput &input);
 	void StartSearch();
-	bool NextFromIndex();
-	bool NextFromLocalStorage();
-	bool NextFromTable();
-	bool FetchQueued();
-	void KeepNotEmitted();
-	void FallBack(const string &reason);
+	std::vector<row_t> NextCandidates();
 
 	ClientContext &context;
 	const IndexScanBindData &bind_data;
-	DataTable &storage;
-	DuckTransaction &transaction;
-	//! Those of the filter, those asked for, and the row id.
-	vector<StorageIndex> columns;
-	DataChunk rows;
-	idx_t first_output_column = 0;
-
-	ScanPhase phase = ScanPhase::INDEX;
+	//! Null: no filter. `rows_within`: what it has to leave, if another operator decided that.
+	const unique_ptr<RowFilter> filter;
+	const lm_diskann::RowSet *const rows_within;
+	IndexedRows rows;
 	//! Visible rows to emit from the index.
 	idx_t target_count = 0;
-	//! Null: no filter. `rows_within`: what it has to leave, if another operator decided that.
-	unique_ptr<RowFilter> filter;
-	unique_ptr<RowSelector> selector;
-	const lm_diskann::RowSet *rows_within = nullptr;
-	//! Of the index as it was when the search began: a rebuild may replace it.
-	std::shared_ptr<lm_diskann::AnnIndex> core;
 	unique_ptr<CandidateSearch> search;
-	string fallback_reason;
-	//! Found and not emitted yet.
-	std::vector<row_t> queue;
-	idx_t queue_position = 0;
-	std::unordered_set<row_t> emitted;
-	//! Of the phases LOCAL and TABLE.
-	unique_ptr<TableScanState> scan;
 };
 
 CandidateScanState::CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
                                        const TableFunctionInitInput &input)
-    : context(context_p), bind_data(bind_data_p), storage(bind_data.table.GetStorage()),
-      transaction(DuckTransaction::Get(context, storage.db)) {
-	const auto inputs = bind_data.inputs.get();
-	const auto has_inputs = !inputs || inputs->IsSingleRow();
-	if (bind_data.HasFilter()) {
-		filter = make_uniq<RowFilter>(context, bind_data.table, bind_data.filter,
-		                              inputs && has_inputs ? &inputs->values : nullptr);
-		selector = make_uniq<RowSelector>(context, *filter);
-		rows_within = inputs && inputs->has_rows ? &inputs->rows : nullptr;
-	}
-	InitializeColumns(input);
-	if (!has_inputs) {
-		FallBack("the query vector comes from a part of the statement that has not exactly one row");
+    : context(context_p), bind_data(bind_data_p), filter(MakeFilter(context, bind_data)),
+      rows_within(bind_data.inputs && bind_data.inputs->has_rows ? &bind_data.inputs->rows : nullptr),
+      rows(context, *bind_data.index, bind_data.table, input.column_indexes, filter.get(), rows_within) {
+	if (bind_data.inputs && !bind_data.inputs->IsSingleRow()) {
+		rows.FallBack("the query vector comes from a part of the statement that has not exactly one row");
 		return;
 	}
 	StartSearch();
 }
 
-void CandidateScanState::InitializeColumns(const TableFunctionInitInput &input) {
-	vector<LogicalType> types;
-	if (filter) {
-		columns = filter->Columns();
-		types = filter->Types();
-	}
-	first_output_column = columns.size();
-	for (const auto &column : input.column_indexes) {
-		columns.push_back(ToStorageIndex(bind_data.table, column));
-		types.push_back(ColumnTypeOf(bind_data.table, column));
-	}
-	columns.emplace_back(COLUMN_IDENTIFIER_ROW_ID);
-	types.push_back(LogicalType::ROW_TYPE);
-	rows.Initialize(context, types);
-}
-
-void CandidateScanState::FallBack(const string &reason) {
-	fallback_reason = reason;
-	if (core) {
-		core->Counters().fallbacks++;
-	}
-	phase = ScanPhase::TABLE;
-}
-
 void CandidateScanState::StartSearch() {
-	auto &index = *bind_data.index;
-	index.RequireCoverage(storage.GetTotalRows());
-	core = index.Core();
-	if (!index.IsReady()) {
-		FallBack(index.Reason());
+	auto core = rows.OpenIndex();
+	if (!core) {
 		return;
 	}
 	SearchRequest request;
 	request.query = EvaluateQuery(context, bind_data);
 	if (request.query.empty()) {
-		FallBack("the query vector is NULL, not finite, or zero under cosine");
+		rows.FallBack("the query vector is NULL, not finite, or zero under cosine");
 		return;
 	}
 	const auto row_count = EvaluateRowCount(context, bind_data);
 	if (!row_count) {
-		FallBack("LIMIT + OFFSET is not a number from 0 to " + std::to_string(INDEX_SCAN_ROWS_MAX));
+		rows.FallBack("LIMIT + OFFSET is not a number from 0 to " + std::to_string(INDEX_SCAN_ROWS_MAX));
 		return;
 	}
 	if (bind_data.is_descending && core->Summary().unindexed_count > 0) {
-		FallBack("rows without a vector in the index may come first in a descending order");
+		rows.FallBack("rows without a vector in the index may come first in a descending order");
 		return;
 	}
 	target_count = *row_count;
@@ -206,151 +149,20 @@ void CandidateScanState::StartSearch() {
 	request.row_count = target_count;
 	request.filter = filter.get();
 	request.rows = rows_within;
-	search = make_uniq<CandidateSearch>(context, bind_data, core, std::move(request));
+	search = make_uniq<CandidateSearch>(context, bind_data, std::move(core), std::move(request));
 }
 
-bool CandidateScanState::FetchQueued() {
-	while (queue_position < queue.size()) {
-		const auto count = MinValue<idx_t>(queue.size() - queue_position, STANDARD_VECTOR_SIZE);
-		Vector row_ids(LogicalType::ROW_TYPE, data_ptr_cast(queue.data() + queue_position));
-		queue_position += count;
-		// Rows that are deleted, or not committed by others, drop out here.
-		ColumnFetchState fetch;
-		rows.Reset();
-		storage.Fetch(transaction, rows, columns, row_ids, count, fetch);
-		KeepNotEmitted();
-		if (rows.size() > 0) {
-			const auto ids = FlatVector::GetData<row_t>(rows.data.back());
-			emitted.insert(ids, ids + rows.size());
-			return true;
-		}
+//! The nearest, and then those as near as the last of them.
+std::vector<row_t> CandidateScanState::NextCandidates() {
+	const auto found_count = rows.EmittedCount();
+	if (found_count >= target_count) {
+		return bind_data.has_tie_keys && target_count > 0 ? search->NextTies() : std::vector<row_t>();
 	}
-	return false;
-}
-
-bool CandidateScanState::NextFromIndex() {
-	try {
-		while (true) {
-			if (FetchQueued()) {
-				return true;
-			}
-			if (phase == ScanPhase::INDEX && emitted.size() >= target_count) {
-				phase = bind_data.has_tie_keys && target_count > 0 ? ScanPhase::TIES : ScanPhase::LOCAL;
-			}
-			if (phase == ScanPhase::LOCAL) {
-				return false;
-			}
-			queue = phase == ScanPhase::TIES ? search->NextTies() : search->Next(target_count - emitted.size());
-			queue_position = 0;
-			if (!queue.empty()) {
-				continue;
-			}
-			if (phase == ScanPhase::TIES || search->IsComplete()) {
-				phase = ScanPhase::LOCAL;
-			} else {
-				FallBack("the index reaches fewer rows than the query asks for");
-			}
-			return false;
-		}
-	} catch (const lm_diskann::CorruptionError &error) {
-		bind_data.index->DegradeForFile(core.get(), error.what());
-		FallBack(error.what());
-	} catch (const lm_diskann::FileError &error) {
-		// A read that fails once may succeed later: the index stays.
-		FallBack(error.what());
+	auto row_ids = search->Next(target_count - found_count);
+	if (row_ids.empty() && !search->IsComplete()) {
+		rows.FallBack("the index reaches fewer rows than the query asks for");
 	}
-	return false;
-}
-
-bool CandidateScanState::NextFromLocalStorage() {
-	auto &local_storage = LocalStorage::Get(transaction);
-	if (!scan) {
-		scan = make_uniq<TableScanState>();
-		scan->Initialize(columns, context);
-		local_storage.InitializeScan(storage, scan->local_state, nullptr);
-	}
-	do {
-		rows.Reset();
-		local_storage.Scan(scan->local_state, columns, rows);
-		if (rows.size() == 0) {
-			phase = ScanPhase::DONE;
-			return false;
-		}
-		if (selector) {
-			selector->Keep(rows);
-		}
-		KeepNotEmitted();
-	} while (rows.size() == 0);
-	return true;
-}
-
-//! Leaves in `rows` those that other operators let pass and that no earlier phase emitted.
-void CandidateScanState::KeepNotEmitted() {
-	auto &row_ids = rows.data.back();
-	row_ids.Flatten(rows.size());
-	if (emitted.empty() && !rows_within) {
-		return;
-	}
-	const auto ids = FlatVector::GetData<row_t>(row_ids);
-	SelectionVector selection(rows.size());
-	idx_t count = 0;
-	for (idx_t i = 0; i < rows.size(); i++) {
-		if (emitted.count(ids[i]) == 0 && (!rows_within || rows_within->Contains(lm_diskann::RowId(ids[i])))) {
-			selection.set_index(count++, i);
-		}
-	}
-	if (count < rows.size()) {
-		rows.Slice(selection, count);
-	}
-	row_ids.Flatten(rows.size());
-}
-
-bool CandidateScanState::NextFromTable() {
-	if (!scan) {
-		scan = make_uniq<TableScanState>();
-		storage.InitializeScan(context, transaction, *scan, columns, filter ? filter->Pushed() : nullptr);
-	}
-	do {
-		if (context.interrupted) {
-			throw InterruptException();
-		}
-		rows.Reset();
-		storage.Scan(transaction, rows, *scan);
-		if (rows.size() == 0) {
-			phase = ScanPhase::DONE;
-			return false;
-		}
-		if (selector) {
-			selector->Keep(rows);
-		}
-		KeepNotEmitted();
-	} while (rows.size() == 0);
-	return true;
-}
-
-void CandidateScanState::Next(DataChunk &output) {
-	bool has_rows = false;
-	while (!has_rows && phase != ScanPhase::DONE) {
-		switch (phase) {
-		case ScanPhase::INDEX:
-		case ScanPhase::TIES:
-			has_rows = NextFromIndex();
-			break;
-		case ScanPhase::LOCAL:
-			has_rows = NextFromLocalStorage();
-			break;
-		default:
-			has_rows = NextFromTable();
-			break;
-		}
-	}
-	if (!has_rows) {
-		return;
-	}
-	for (idx_t i = 0; i < output.ColumnCount(); i++) {
-		output.data[i].Reference(rows.data[first_output_column + i]);
-	}
-	output.SetCardinality(rows.size());
+	return row_ids;
 }
 
 InsertionOrderPreservingMap<string> CandidateScanState::Counters() const {
@@ -361,7 +173,7 @@ InsertionOrderPreservingMap<string> CandidateScanState::Counters() const {
 	if (search) {
 		search->Describe(result);
 	}
-	ReportSearch(counters, fallback_reason, result);
+	ReportSearch(counters, rows.FallbackReason(), result);
 	return result;
 }
 

@@ -89,7 +89,7 @@ void JoinOutput::AppendTableRows(JoinSearch &search, idx_t count) {
 			row_ids.push_back(begin[int64_t(i)].row_id);
 		}
 	}
-	table.Fetch(row_ids, fetched);
+	table.Fetch(row_ids.data(), row_ids.size(), fetched);
 	for (idx_t i = 0; i < count; i++) {
 		if (begin[int64_t(i)].row_id >= MAX_ROW_ID) {
 			table.CopyLocal(begin[int64_t(i)].row_id, scratch, fetched);

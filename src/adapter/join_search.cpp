@@ -173,7 +173,7 @@ bool JoinSearch::TakeFrom(lm_diskann::SearchCursor &cursor) {
 			row_ids.push_back(neighbor.row_id.value);
 		}
 		// Rows that are deleted, or not committed by others, drop out here.
-		table.Fetch(row_ids, candidates);
+		table.Fetch(row_ids.data(), row_ids.size(), candidates);
 		candidate_chunks++;
 		const auto count = candidates.size() > 0 ? matcher.Offer(candidates, nearest) : 0;
 		tested += row_ids.size();

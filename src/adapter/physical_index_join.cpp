@@ -40,10 +40,11 @@ std::shared_ptr<lm_diskann::AnnIndex> ReadyCore(const IndexJoinSpec &spec, const
 class JoinSource : public GlobalSourceState {
 public:
 	JoinSource(ClientContext &context, const PhysicalIndexJoin &join, ColumnDataCollection &left)
-	    : table(context, join.spec.table, join.spec.columns), core(ReadyCore(join.spec, table)),
+	    : table(context, join.spec.table, nullptr, join.spec.columns), core(ReadyCore(join.spec, table)),
 	      queries(context, left, *join.expressions[LogicalIndexJoin::QUERY], join.spec.index->Configuration()->metric,
 	              core),
 	      thread_count(NumericCast<idx_t>(TaskScheduler::GetScheduler(context).NumberOfThreads())) {
+		table.KeepLocalRows();
 		if (!core) {
 			progress.NoteFallback(join.spec.index->Reason());
 		}
@@ -53,7 +54,7 @@ public:
 		return MinValue(thread_count, MaxValue<idx_t>(queries.BatchCount(), 1));
 	}
 
-	const TableRows table;
+	TableRows table;
 	const std::shared_ptr<lm_diskann::AnnIndex> core;
 	JoinQueries queries;
 	JoinProgress progress;

@@ -1,19 +1,15 @@
 #include "adapter/range_scan.hpp"
 
 #include "adapter/index_scan.hpp"
+#include "adapter/indexed_rows.hpp"
 #include "adapter/query_vector.hpp"
 #include "adapter/search_report.hpp"
-#include "adapter/table_rows.hpp"
-
-#include "base/error.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/storage/data_table.hpp"
-#include "duckdb/storage/table/scan_state.hpp"
 
 #include <cmath>
-#include <unordered_set>
 
 namespace duckdb {
 
@@ -50,10 +46,6 @@ struct Border {
 constexpr Border ROUNDING {1e-5, 1e-6};
 //! The index measures from a lossy form of the vectors.
 constexpr Border LOSS {0.1, 0.003};
-
-//! INDEX: rows the index found. LOCAL: rows this transaction appended. TABLE: every row not emitted yet, local ones
-//! included.
-enum class RangePhase : uint8_t { INDEX, LOCAL, TABLE, DONE };
 
 //! A radius as the index measures: rows beyond `outer` are beyond it, rows within `inner` are within.
 struct IndexRadius {
@@ -95,27 +87,24 @@ class RangeScanState : public GlobalTableFunctionState {
 public:
 	RangeScanState(ClientContext &context_p, const RangeScanBindData &bind_data_p, const TableFunctionInitInput &input);
 
-	void Next(DataChunk &output);
+	void Next(DataChunk &output) {
+		rows.Next([this] { return NextCandidates(); }, output);
+	}
 	InsertionOrderPreservingMap<string> Counters() const;
 
 private:
 	void StartSearch();
-	bool NextFromIndex();
-	bool NextFromTable();
-	void Search();
-	void SearchNearest();
-	void SearchRange();
+	std::vector<row_t> NextCandidates();
+	void SearchNearest(std::vector<row_t> &found);
+	void SearchRange(std::vector<row_t> &found);
 	bool HasEnough() const;
-	void FallBack(const string &reason);
 
 	ClientContext &context;
 	const RangeScanBindData &bind_data;
-	const TableRows table;
-	DataChunk rows;
+	IndexedRows rows;
 
-	RangePhase phase = RangePhase::INDEX;
-	//! Of the index as it was when the search began: a rebuild may replace it.
 	std::shared_ptr<lm_diskann::AnnIndex> core;
+	std::vector<float> query;
 	std::optional<lm_diskann::SearchCursor> cursor;
 	IndexRadius radius {0, 0};
 	//! Everything within the radius was found.
@@ -123,84 +112,57 @@ private:
 	idx_t visited_max = 0;
 	//! Rows so near the radius that the condition above may refuse them.
 	idx_t border_count = 0;
-	//! Found, and not yet emitted.
-	std::vector<row_t> found;
-	std::unordered_set<row_t> emitted;
-	idx_t local_chunk = 0;
-	unique_ptr<TableScanState> scan;
-	string fallback_reason;
 };
 
 RangeScanState::RangeScanState(ClientContext &context_p, const RangeScanBindData &bind_data_p,
                                const TableFunctionInitInput &input)
-    : context(context_p), bind_data(bind_data_p), table(context, bind_data.table, input.column_indexes) {
-	rows.Initialize(context, table.Types());
+    : context(context_p), bind_data(bind_data_p),
+      rows(context, *bind_data.index, bind_data.table, input.column_indexes, nullptr, nullptr) {
 	StartSearch();
 }
 
-void RangeScanState::FallBack(const string &reason) {
-	fallback_reason = reason;
-	if (core) {
-		core->Counters().fallbacks++;
-	}
-	phase = RangePhase::TABLE;
-}
-
 void RangeScanState::StartSearch() {
-	auto &index = *bind_data.index;
-	index.RequireCoverage(table.Storage().GetTotalRows());
-	core = index.Core();
-	if (!index.IsReady()) {
-		FallBack(index.Reason());
+	core = rows.OpenIndex();
+	if (!core) {
 		return;
 	}
-	const auto &configuration = *index.Configuration();
-	const auto query = EvaluateQueryVector(context, *bind_data.query, configuration);
+	const auto &configuration = *bind_data.index->Configuration();
+	query = EvaluateQueryVector(context, *bind_data.query, configuration);
 	const auto index_radius = EvaluateRadius(context, bind_data);
 	if (query.empty() || !index_radius) {
-		FallBack(query.empty() ? "the query vector is NULL, not finite, or zero under cosine"
-		                       : "every row may be within the radius");
+		rows.FallBack(query.empty() ? "the query vector is NULL, not finite, or zero under cosine"
+		                            : "every row may be within the radius");
 		return;
 	}
 	// The product with an infinite vector may be the smallest of all.
 	if (configuration.metric == lm_diskann::Metric::IP && core->Summary().unindexed_count > 0) {
-		FallBack("rows that the index does not hold may be within the radius");
+		rows.FallBack("rows that the index does not hold may be within the radius");
 		return;
 	}
 	radius = *index_radius;
-	try {
-		cursor.emplace(core->Search(query.data(), MaxValue<idx_t>(bind_data.row_count, 1), bind_data.search_list_size,
-		                            bind_data.beam_width));
-	} catch (const lm_diskann::CorruptionError &error) {
-		index.DegradeForFile(core.get(), error.what());
-		FallBack(error.what());
-	} catch (const lm_diskann::FileError &error) {
-		FallBack(error.what());
-	}
 }
 
-//! Fills `found`, or ends the phase.
-void RangeScanState::Search() {
-	if (context.interrupted) {
-		throw InterruptException();
+std::vector<row_t> RangeScanState::NextCandidates() {
+	if (!cursor) {
+		cursor.emplace(core->Search(query.data(), MaxValue<idx_t>(bind_data.row_count, 1), bind_data.search_list_size,
+		                            bind_data.beam_width));
 	}
-	try {
-		if (bind_data.row_count > 0) {
-			SearchNearest();
-		} else {
-			SearchRange();
+	std::vector<row_t> found;
+	while (found.empty() && !is_complete && !HasEnough() && rows.FallbackReason().empty()) {
+		if (context.interrupted) {
+			throw InterruptException();
 		}
-	} catch (const lm_diskann::CorruptionError &error) {
-		bind_data.index->DegradeForFile(core.get(), error.what());
-		FallBack(error.what());
-	} catch (const lm_diskann::FileError &error) {
-		// A read that fails once may succeed later: the index stays.
-		FallBack(error.what());
+		if (bind_data.row_count > 0) {
+			SearchNearest(found);
+		} else {
+			SearchRange(found);
+		}
 	}
+	return found;
 }
 
 //! The nearest rows, in order, until there are as many as are wanted.
-void RangeScanState::SearchNearest() {
+void RangeScanState::SearchNearest(std::vector<row_t> &found) {
 	const auto ask = MinValue<idx_t>(bind_data.row_count + border_count, STANDARD_VECTOR_SIZE);
 	const auto neighbors = cursor->Next(ask);
 	is_complete = neighbors.size() < ask;
@@ -215,10 +177,10 @@ void RangeScanState::SearchNearest() {
 }
 
 //! All rows within the radius, as they are met.
-void RangeScanState::SearchRange() {
-	const auto row_count = table.Storage().GetTotalRows();
+void RangeScanState::SearchRange(std::vector<row_t> &found) {
+	const auto row_count = rows.Storage().GetTotalRows();
 	if (visited_max > MaxValue<idx_t>(VISIT_MIN, row_count / SCAN_ADVANTAGE)) {
-		FallBack("a scan is cheaper: so many rows may be within the radius");
+		rows.FallBack("a scan is cheaper: so many rows may be within the radius");
 		return;
 	}
 	visited_max += STEP;
@@ -228,74 +190,7 @@ void RangeScanState::SearchRange() {
 }
 
 bool RangeScanState::HasEnough() const {
-	return bind_data.row_count > 0 && emitted.size() >= bind_data.row_count + border_count;
-}
-
-bool RangeScanState::NextFromIndex() {
-	while (true) {
-		while (found.empty()) {
-			if (is_complete || HasEnough()) {
-				phase = RangePhase::LOCAL;
-				return false;
-			}
-			Search();
-			if (phase != RangePhase::INDEX) {
-				return false;
-			}
-		}
-		const auto count = MinValue<idx_t>(found.size(), STANDARD_VECTOR_SIZE);
-		const std::vector<row_t> row_ids(found.end() - int64_t(count), found.end());
-		found.resize(found.size() - count);
-		// Rows that are deleted, or not committed by others, drop out here.
-		table.Fetch(row_ids, rows);
-		if (rows.size() > 0) {
-			const auto ids = FlatVector::GetData<row_t>(rows.data.back());
-			emitted.insert(ids, ids + rows.size());
-			return true;
-		}
-	}
-}
-
-bool RangeScanState::NextFromTable() {
-	if (!scan) {
-		scan = table.StartScan();
-	}
-	while (table.NextOfScan(*scan, rows)) {
-		if (table.DropRows(rows, emitted) > 0) {
-			return true;
-		}
-	}
-	phase = RangePhase::DONE;
-	return false;
-}
-
-void RangeScanState::Next(DataChunk &output) {
-	bool has_rows = false;
-	while (!has_rows && phase != RangePhase::DONE) {
-		switch (phase) {
-		case RangePhase::INDEX:
-			has_rows = NextFromIndex();
-			break;
-		case RangePhase::LOCAL:
-			has_rows = local_chunk < table.LocalChunkCount();
-			if (has_rows) {
-				table.FetchLocal(local_chunk++, rows);
-			} else {
-				phase = RangePhase::DONE;
-			}
-			break;
-		default:
-			has_rows = NextFromTable();
-			break;
-		}
-	}
-	if (!has_rows) {
-		return;
-	}
-	for (idx_t i = 0; i < output.ColumnCount(); i++) {
-		output.data[i].Reference(rows.data[i]);
-	}
-	output.SetCardinality(rows.size());
+	return bind_data.row_count > 0 && rows.EmittedCount() >= bind_data.row_count + border_count;
 }
 
 InsertionOrderPreservingMap<string> RangeScanState::Counters() const {
@@ -303,7 +198,7 @@ InsertionOrderPreservingMap<string> RangeScanState::Counters() const {
 	InsertionOrderPreservingMap<string> result;
 	// EXPLAIN ANALYZE names every scan TABLE_SCAN.
 	result["Type"] = "LM_DISKANN_INDEX_SCAN";
-	ReportSearch(counters, fallback_reason, result);
+	ReportSearch(counters, rows.FallbackReason(), result);
 	return result;
 }
 

@@ -13,62 +13,43 @@
 
 namespace duckdb {
 
-TableRows::TableRows(ClientContext &context_p, TableCatalogEntry &table, const vector<ColumnIndex> &column_ids)
+TableRows::TableRows(ClientContext &context_p, TableCatalogEntry &table, const RowFilter *filter,
+                     const vector<ColumnIndex> &column_ids)
     : context(context_p), storage(table.GetStorage()), transaction(DuckTransaction::Get(context, storage.db)) {
+	if (filter) {
+		columns = filter->Columns();
+		types = filter->Types();
+	}
 	for (const auto &column : column_ids) {
 		columns.push_back(ToStorageIndex(table, column));
 		types.push_back(ColumnTypeOf(table, column));
 	}
 	columns.emplace_back();
 	types.push_back(LogicalType::ROW_TYPE);
-	ReadLocal();
 }
 
-void TableRows::ReadLocal() {
-	local_rows = make_uniq<ColumnDataCollection>(context, types);
-	auto &local_storage = LocalStorage::Get(transaction);
-	TableScanState scan;
-	scan.Initialize(columns, context);
-	local_storage.InitializeScan(storage, scan.local_state, nullptr);
-	DataChunk chunk;
-	chunk.Initialize(context, types);
-	while (true) {
-		chunk.Reset();
-		local_storage.Scan(scan.local_state, columns, chunk);
-		if (chunk.size() == 0) {
-			return;
-		}
-		auto &row_ids = chunk.data.back();
-		row_ids.Flatten(chunk.size());
-		const auto ids = FlatVector::GetData<row_t>(row_ids);
-		local_ids.insert(local_ids.end(), ids, ids + chunk.size());
-		local_rows->Append(chunk);
-	}
-}
-
-void TableRows::Fetch(const std::vector<row_t> &row_ids, DataChunk &chunk) const {
+void TableRows::Fetch(const row_t *row_ids, idx_t count, DataChunk &chunk) const {
 	chunk.Reset();
-	if (row_ids.empty()) {
+	if (count == 0) {
 		return;
 	}
-	auto ids = const_cast<row_t *>(row_ids.data()); // NOLINT: a Vector takes mutable data, Fetch only reads
+	auto ids = const_cast<row_t *>(row_ids); // NOLINT: a Vector takes mutable data, Fetch only reads
 	Vector id_vector(LogicalType::ROW_TYPE, data_ptr_cast(ids));
 	ColumnFetchState fetch;
-	storage.Fetch(transaction, chunk, columns, id_vector, row_ids.size(), fetch);
+	storage.Fetch(transaction, chunk, columns, id_vector, count, fetch);
 }
 
-idx_t TableRows::LocalChunkCount() const {
-	return local_ids.empty() ? 0 : local_rows->ChunkCount();
-}
-
-void TableRows::FetchLocal(idx_t position, DataChunk &chunk) const {
-	chunk.Reset();
-	local_rows->FetchChunk(position, chunk);
-}
-
-unique_ptr<TableScanState> TableRows::StartScan() const {
+unique_ptr<TableScanState> TableRows::StartScan(optional_ptr<TableFilterSet> pushed) const {
 	auto scan = make_uniq<TableScanState>();
-	storage.InitializeScan(context, transaction, *scan, columns);
+	storage.InitializeScan(context, transaction, *scan, columns, pushed);
+	return scan;
+}
+
+unique_ptr<TableScanState> TableRows::StartLocalScan() const {
+	// Without a state of the main table it is the other one that DataTable::Scan goes on with.
+	auto scan = make_uniq<TableScanState>();
+	scan->Initialize(columns, context);
+	LocalStorage::Get(transaction).InitializeScan(storage, scan->local_state, nullptr);
 	return scan;
 }
 
@@ -81,21 +62,27 @@ bool TableRows::NextOfScan(TableScanState &scan, DataChunk &chunk) const {
 	return chunk.size() > 0;
 }
 
-idx_t TableRows::DropRows(DataChunk &chunk, const std::unordered_set<row_t> &row_ids) {
-	auto &row_id_column = chunk.data.back();
-	row_id_column.Flatten(chunk.size());
-	const auto ids = FlatVector::GetData<row_t>(row_id_column);
-	SelectionVector selection(chunk.size());
-	idx_t count = 0;
-	for (idx_t i = 0; i < chunk.size(); i++) {
-		if (row_ids.count(ids[i]) == 0) {
-			selection.set_index(count++, i);
-		}
+void TableRows::KeepLocalRows() {
+	local_rows = make_uniq<ColumnDataCollection>(context, types);
+	const auto scan = StartLocalScan();
+	DataChunk chunk;
+	chunk.Initialize(context, types);
+	while (NextOfScan(*scan, chunk)) {
+		auto &row_ids = chunk.data.back();
+		row_ids.Flatten(chunk.size());
+		const auto ids = FlatVector::GetData<row_t>(row_ids);
+		local_ids.insert(local_ids.end(), ids, ids + chunk.size());
+		local_rows->Append(chunk);
 	}
-	if (count < chunk.size()) {
-		chunk.Slice(selection, count);
-	}
-	return count;
+}
+
+idx_t TableRows::LocalChunkCount() const {
+	return local_ids.empty() ? 0 : local_rows->ChunkCount();
+}
+
+void TableRows::FetchLocal(idx_t position, DataChunk &chunk) const {
+	chunk.Reset();
+	local_rows->FetchChunk(position, chunk);
 }
 
 void TableRows::CopyLocal(row_t row_id, DataChunk &scratch, DataChunk &target) const {

@@ -17,10 +17,14 @@ namespace {
 //! Nodes visited between two looks at what qualifies, and the fewest that say something about it.
 constexpr idx_t STEP_VISITS = 32;
 constexpr idx_t WINDOW_VISITS = 64;
-//! What none counts as: ten times as many may hold no row that qualifies, either.
-constexpr double NONE_PASSED = 0.1;
+//! What may be spent on seeing more before a choice is doubted, of what the exact way costs.
+constexpr double PATIENCE = 0.1;
+//! When so many of the tested candidates should have passed and none did, rows that qualify keep away from the query.
+constexpr double EXPECTED_PASSES = 2.5;
+//! What is known of all rows weighs as much as so many that passed, and at most as much as all tests.
+constexpr double PRIOR_PASSES = 4;
 //! Candidates of a trial that is over when none of them passes.
-constexpr idx_t TRIAL_TESTS = 16;
+constexpr idx_t TRIAL_TESTS = 8;
 //! Rows looked at for being as near as the last one.
 constexpr idx_t TIE_BATCH = 64;
 
@@ -71,7 +75,7 @@ std::vector<row_t> CandidateSearch::Next(idx_t missing) {
 		row_ids = NextUnfiltered(missing);
 	}
 	returned_count += row_ids.size();
-	is_complete = is_complete || (accepted && returned_count == accepted->Count());
+	is_complete = is_complete || (accepted && returned_count == accepted->Rows().Count());
 	return row_ids;
 }
 
@@ -102,7 +106,7 @@ std::vector<row_t> CandidateSearch::NextTies() {
 //===--------------------------------------------------------------------===//
 double CandidateSearch::Selectivity() const {
 	const auto share =
-	    accepted ? (double(accepted->Count()) + 1) / (double(costs.row_count) + 1) : estimate.value_or(1);
+	    accepted ? (double(accepted->Rows().Count()) + 1) / (double(costs.row_count) + 1) : estimate.value_or(1);
 	return MinValue(1.0, share);
 }
 
@@ -116,8 +120,7 @@ void CandidateSearch::ChooseStrategy() {
 	strategy = bind_data.filter_strategy;
 	if (MaySwitch()) {
 		const auto selectivity = Selectivity();
-		strategy =
-		    costs.Choose(selectivity, selectivity, accepted.has_value(), request.row_count, bind_data.search_list_size);
+		strategy = costs.Choose(selectivity, accepted.has_value(), request.row_count, bind_data.search_list_size);
 		// With the set at hand, guiding the search costs no more than a trial.
 		is_trial = !accepted && strategy != FilterStrategy::POST &&
 		           costs.IsTrialCheap(selectivity, bind_data.search_list_size);
@@ -143,7 +146,7 @@ std::vector<row_t> CandidateSearch::FindExactly() {
 	}
 	const auto answer =
 	    FindNearestExactly(context, storage, bind_data.column, bind_data.index->Configuration()->metric, request.query,
-	                       *request.filter, accepted ? &*accepted : nullptr, request.row_count);
+	                       *request.filter, accepted ? &accepted->Rows() : nullptr, request.row_count);
 	exact_count = answer.ranked_count;
 	is_exhausted = true;
 	is_complete = answer.unranked_count == 0;
@@ -181,12 +184,14 @@ std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 		const auto has_failed = is_trial && tested_count >= TRIAL_TESTS && passed_count == 0;
 		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
 		const auto open = passed.size() < missing ? missing - passed.size() : 1;
-		auto wanted = MinValue<idx_t>(idx_t(double(open) / share * 1.2) + 8, STANDARD_VECTOR_SIZE);
+		// As many again as before at most: few that passed say little.
+		const auto wanted_max = MinValue<idx_t>(MaxValue<idx_t>(tested_count, reliable), STANDARD_VECTOR_SIZE);
+		auto wanted = MinValue<idx_t>(idx_t(double(open) / share * 1.2) + 8, wanted_max);
 		if (is_trial && tested_count == 0) {
 			wanted = TRIAL_TESTS;
 		} else if (tested_count < reliable && !has_failed) {
 			wanted = MinValue<idx_t>(wanted, reliable - tested_count);
-		} else if (MaySwitch() && !MayGoOnTesting()) {
+		} else if (MaySwitch() && !MayGoOnTesting(open)) {
 			return NextAfterTests(std::move(passed), missing);
 		}
 		list_size = MaxValue<uint32_t>(list_size, uint32_t(2 * (tested_count + wanted)));
@@ -209,9 +214,33 @@ void CandidateSearch::EndTrial(FilterStrategy next) {
 	}
 }
 
-bool CandidateSearch::MayGoOnTesting() {
-	const auto share = (double(passed_count) + NONE_PASSED) / (double(tested_count) + 1);
-	EndTrial(costs.Choose(Selectivity(), share, accepted.has_value(), request.row_count, bind_data.search_list_size));
+std::optional<double> CandidateSearch::ShareNearby() const {
+	const auto selectivity = Selectivity();
+	const auto tested = double(tested_count);
+	if (passed_count == 0) {
+		return tested * selectivity < EXPECTED_PASSES ? std::optional<double>(selectivity) : std::nullopt;
+	}
+	const auto weight = MinValue(PRIOR_PASSES / selectivity, tested);
+	return (double(passed_count) + weight * selectivity) / (tested + weight);
+}
+
+bool CandidateSearch::MayGoOnTesting(idx_t open) {
+	const auto selectivity = Selectivity();
+	const auto spent = costs.Visits(list_size) + costs.Tests(double(tested_count));
+	const auto exact = costs.Exact(selectivity * double(costs.row_count), accepted.has_value());
+	if (strategy == FilterStrategy::POST && spent <= PATIENCE * exact) {
+		return true;
+	}
+	const auto share = ShareNearby();
+	auto next = FilterStrategy::EXACT;
+	if (share) {
+		const auto post = costs.Post(double(open) / *share);
+		const auto visits =
+		    double(FilteredListSize(request.row_count, bind_data.search_list_size, selectivity)) / *share;
+		const auto graph = costs.Graph(MaxValue(visits - double(list_size), 0.0), accepted.has_value());
+		next = costs.Cheapest(exact, graph, post);
+	}
+	EndTrial(next);
 	return strategy == FilterStrategy::POST;
 }
 
@@ -269,16 +298,15 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 		CollectAccepted();
 		const auto selectivity = Selectivity();
 		if (MaySwitch() && tested_count == 0 &&
-		    costs.Choose(selectivity, selectivity, true, request.row_count, bind_data.search_list_size) ==
-		        FilterStrategy::EXACT) {
-			return SwitchToExact(StringUtil::Format("%llu rows qualify", accepted->Count()));
+		    costs.Choose(selectivity, true, request.row_count, bind_data.search_list_size) == FilterStrategy::EXACT) {
+			return SwitchToExact(StringUtil::Format("%llu rows qualify", accepted->Rows().Count()));
 		}
 		const auto size = FilteredListSize(request.row_count, bind_data.search_list_size, Selectivity());
 		if (!cursor) {
 			StartTraversal(size);
 		}
 		list_size = size;
-		cursor->SetFilter([this](lm_diskann::RowId row_id) { return accepted->Contains(row_id); }, size);
+		cursor->SetFilter([this](lm_diskann::RowId row_id) { return accepted->Rows().Contains(row_id); }, size);
 		string doubt;
 		if (MaySwitch() && !Settle(doubt)) {
 			return SwitchToExact(doubt);
@@ -290,22 +318,26 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 }
 
 bool CandidateSearch::Settle(string &doubt) {
-	const auto visit_max = costs.Exact(double(accepted->Count()), true) / costs.Visits(1);
+	const auto visit_max = costs.Exact(double(accepted->Rows().Count()), true) / costs.Visits(1);
+	// Without another row for so long there is no telling how far the next one is.
+	const auto dry_max = MaxValue<double>(WINDOW_VISITS, PATIENCE * visit_max);
 	const auto start = cursor->Progress();
-	auto mark = start;
+	auto last_gain = start;
 	auto now = start;
 	while (!cursor->Advance(now.visited + STEP_VISITS)) {
 		if (context.interrupted) {
 			throw InterruptException();
 		}
 		now = cursor->Progress();
-		auto is_doubtful = double(now.visited - start.visited) > visit_max;
-		if (now.visited - mark.visited >= WINDOW_VISITS) {
-			const auto share = (double(now.listed - mark.listed) + NONE_PASSED) / double(now.visited - mark.visited);
-			is_doubtful = is_doubtful || double(list_size - now.listed) / share > visit_max;
-			mark = now;
+		if (now.listed > last_gain.listed) {
+			last_gain = now;
 		}
-		if (is_doubtful) {
+		const auto visited = double(now.visited - start.visited);
+		const auto gained = double(now.listed - start.listed);
+		const auto missing = double(list_size - now.listed);
+		const auto is_dry = missing > 0 && double(now.visited - last_gain.visited) > dry_max;
+		const auto is_slow = gained > 0 && visited >= WINDOW_VISITS && missing * visited / gained > visit_max;
+		if (visited > visit_max || is_dry || is_slow) {
 			doubt = StringUtil::Format("%llu of %llu nodes near the query qualify", now.listed, now.visited);
 			return false;
 		}
@@ -322,7 +354,7 @@ void CandidateSearch::Describe(InsertionOrderPreservingMap<string> &result) cons
 		result["Strategy Switches"] = switches;
 	}
 	if (accepted) {
-		result["Rows Qualifying"] = std::to_string(accepted->Count());
+		result["Rows Qualifying"] = std::to_string(accepted->Rows().Count());
 	} else {
 		result["Selectivity Estimate"] = StringUtil::Format("%.4f", estimate.value_or(1));
 	}

@@ -49,8 +49,12 @@ private:
 	std::vector<row_t> NextGuided(idx_t missing);
 	std::vector<row_t> FindExactly();
 
-	//! Half a list was tested without finding enough: false when another strategy costs less, by what passed so far.
-	bool MayGoOnTesting();
+	//! The share of the nodes near the query that qualify, by what is known of all rows and what the tests say; unset:
+	//! rows that qualify keep away from the query.
+	std::optional<double> ShareNearby() const;
+	//! Half a list was tested without finding enough, `open` rows are missing: false when another strategy costs less,
+	//! by what passed so far.
+	bool MayGoOnTesting(idx_t open);
 	void EndTrial(FilterStrategy next);
 	std::vector<row_t> NextAfterTests(std::vector<row_t> passed, idx_t missing);
 	std::vector<row_t> SwitchToExact(const string &reason);
@@ -84,7 +88,7 @@ private:
 	bool has_all_ties = false;
 	std::optional<double> estimate;
 	//! The rows that qualify, once they were collected.
-	std::optional<lm_diskann::RowSet> accepted;
+	std::optional<AccountedRowSet> accepted;
 	std::optional<lm_diskann::SearchCursor> cursor;
 	uint32_t list_size = 0;
 	//! The strategy is not yet that: the nearest candidates are tried first.

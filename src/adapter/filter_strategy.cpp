@@ -21,7 +21,7 @@ constexpr double VALUES_PER_BLOCK = 1024;
 constexpr double READ_NANOSECONDS_PER_VALUE = 2;
 //! A row beside the values of its vector: ranked in a scan, or fetched.
 constexpr double RANK_NANOSECONDS = 50;
-constexpr double FETCH_NANOSECONDS = 1500;
+constexpr double FETCH_NANOSECONDS = 3000;
 //! A trial may cost this part of the exact way.
 constexpr double TRIAL_SHARE = 0.2;
 //! Rows of a table that is sorted faster than anything can be decided about it.
@@ -84,18 +84,26 @@ double FilterCosts::Exact(double qualifying, bool has_set) const {
 	return (has_set ? 0 : Collect()) + std::min(Fetch(qualifying), Rank(qualifying, has_set));
 }
 
-FilterStrategy FilterCosts::Choose(double selectivity, double share, bool has_set, idx_t count,
-                                   uint32_t search_list_size) const {
-	const auto list_size = FilteredListSize(count, search_list_size, selectivity);
-	const auto visits = std::min(double(list_size) / share, double(row_count));
-	const auto exact = Exact(selectivity * double(row_count), has_set);
-	const auto graph = Visits(visits) + (has_set ? 0 : Collect());
+double FilterCosts::Graph(double visits, bool has_set) const {
+	return Visits(MinValue(visits, double(row_count))) + (has_set ? 0 : Collect());
+}
+
+double FilterCosts::Post(double tests) const {
 	// Half of a list is tested.
-	const auto post = Visits(visits) + Tests(visits / 2);
+	const auto tested = MinValue(tests, double(row_count));
+	return Visits(2 * tested) + Tests(tested);
+}
+
+FilterStrategy FilterCosts::Cheapest(double exact, double graph, double post) {
 	if (exact <= std::min(graph, post)) {
 		return FilterStrategy::EXACT;
 	}
 	return graph <= post ? FilterStrategy::GRAPH : FilterStrategy::POST;
+}
+
+FilterStrategy FilterCosts::Choose(double selectivity, bool has_set, idx_t count, uint32_t search_list_size) const {
+	const auto visits = double(FilteredListSize(count, search_list_size, selectivity)) / selectivity;
+	return Cheapest(Exact(selectivity * double(row_count), has_set), Graph(visits, has_set), Post(visits / 2));
 }
 
 bool FilterCosts::IsTrialCheap(double selectivity, uint32_t search_list_size) const {

@@ -38,8 +38,13 @@ struct FilterCosts {
 
 	//! The exact way, with the set of rows that qualify at hand or without.
 	double Exact(double qualifying, bool has_set) const;
-	//! The cheapest, if `selectivity` of all rows qualify, and `share` of the nodes near the query.
-	FilterStrategy Choose(double selectivity, double share, bool has_set, idx_t count, uint32_t search_list_size) const;
+	//! A traversal that the set guides, and one of which so many candidates are tested.
+	double Graph(double visits, bool has_set) const;
+	double Post(double tests) const;
+
+	static FilterStrategy Cheapest(double exact, double graph, double post);
+	//! The cheapest for a query, if rows that qualify are everywhere as frequent as `selectivity` says.
+	FilterStrategy Choose(double selectivity, bool has_set, idx_t count, uint32_t search_list_size) const;
 	//! True when testing the nearest candidates first costs little beside the exact way.
 	bool IsTrialCheap(double selectivity, uint32_t search_list_size) const;
 };

@@ -10,6 +10,8 @@
 #include "duckdb/storage/table/scan_state.hpp"
 #include "duckdb/transaction/duck_transaction.hpp"
 
+#include <algorithm>
+
 namespace duckdb {
 
 namespace {
@@ -97,24 +99,22 @@ void FilteredScan::Run(ClientContext &context, const std::function<void(idx_t th
 	executor.WorkOnTasks();
 }
 
-lm_diskann::RowSet CollectRows(ClientContext &context, DataTable &table, RowFilter &filter,
-                               const lm_diskann::RowSet *within) {
+AccountedRowSet CollectRows(ClientContext &context, DataTable &table, RowFilter &filter,
+                            const lm_diskann::RowSet *within) {
 	FilteredScan scan {table, filter, {}, {}};
-	std::vector<lm_diskann::RowSet> found(scan.ThreadCount(context));
+	std::vector<AccountedRowSet> found;
+	for (idx_t thread = 0; thread < scan.ThreadCount(context); thread++) {
+		found.emplace_back(context);
+	}
 	scan.Run(context, [&](idx_t thread, DataChunk &chunk) {
 		auto &row_ids = chunk.data.back();
 		row_ids.Flatten(chunk.size());
 		static_assert(sizeof(lm_diskann::RowId) == sizeof(row_t));
-		const auto ids = reinterpret_cast<const lm_diskann::RowId *>(FlatVector::GetData<row_t>(row_ids));
-		if (!within) {
-			found[thread].Insert(lm_diskann::Span<const lm_diskann::RowId>(ids, chunk.size()));
-			return;
-		}
-		for (idx_t i = 0; i < chunk.size(); i++) {
-			if (within->Contains(ids[i])) {
-				found[thread].Insert(ids[i]);
-			}
-		}
+		const auto ids = reinterpret_cast<lm_diskann::RowId *>(FlatVector::GetData<row_t>(row_ids));
+		const auto end = within ? std::remove_if(ids, ids + chunk.size(),
+		                                         [&](lm_diskann::RowId row_id) { return !within->Contains(row_id); })
+		                        : ids + chunk.size();
+		found[thread].Insert(lm_diskann::Span<const lm_diskann::RowId>(ids, size_t(end - ids)));
 	});
 	for (idx_t thread = 1; thread < found.size(); thread++) {
 		found[0].Merge(found[thread]);

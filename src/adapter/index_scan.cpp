@@ -89,6 +89,12 @@ class CandidateScanState : public GlobalTableFunctionState {
 public:
 	CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
 	                   const TableFunctionInitInput &input);
+	~CandidateScanState() override {
+		// A prepared statement keeps its inputs until the next execution, which has rows of its own.
+		if (bind_data.inputs) {
+			bind_data.inputs->rows.reset();
+		}
+	}
 
 	void Next(DataChunk &output) {
 		rows.Next([this] { return NextCandidates(); }, output);
@@ -113,7 +119,7 @@ private:
 CandidateScanState::CandidateScanState(ClientContext &context_p, const IndexScanBindData &bind_data_p,
                                        const TableFunctionInitInput &input)
     : context(context_p), bind_data(bind_data_p), filter(MakeFilter(context, bind_data)),
-      rows_within(bind_data.inputs && bind_data.inputs->has_rows ? &bind_data.inputs->rows : nullptr),
+      rows_within(bind_data.inputs && bind_data.inputs->has_rows ? &bind_data.inputs->rows->Rows() : nullptr),
       rows(context, *bind_data.index, bind_data.table, input.column_indexes, filter.get(), rows_within) {
 	if (bind_data.inputs && !bind_data.inputs->IsSingleRow()) {
 		rows.FallBack("the query vector comes from a part of the statement that has not exactly one row");
@@ -198,8 +204,7 @@ FilterStrategy PlannedStrategy(const IndexScanBindData &bind_data) {
 		return bind_data.filter_strategy;
 	}
 	const FilterCosts costs {bind_data.table.GetStorage().GetTotalRows(), bind_data.column.type.dims};
-	return costs.Choose(*bind_data.selectivity, *bind_data.selectivity, false, bind_data.row_count,
-	                    bind_data.search_list_size);
+	return costs.Choose(*bind_data.selectivity, false, bind_data.row_count, bind_data.search_list_size);
 }
 
 InsertionOrderPreservingMap<string> ToString(TableFunctionToStringInput &input) {

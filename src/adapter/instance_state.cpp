@@ -117,6 +117,11 @@ uint64_t MemoryAccount::ReservedBytes() const {
 	return reserved_bytes;
 }
 
+uint64_t MemoryAccount::UsedBytes() const {
+	lock_guard<mutex> guard(lock);
+	return used_bytes;
+}
+
 MemoryShare::MemoryShare(std::shared_ptr<MemoryAccount> account_p) : account(std::move(account_p)) {
 }
 

@@ -33,6 +33,8 @@ public:
 	void Reserve(uint64_t bytes);
 	void Release(uint64_t bytes);
 	uint64_t ReservedBytes() const;
+	//! What of it is in use.
+	uint64_t UsedBytes() const;
 
 private:
 	void ReserveLocked(uint64_t bytes);

@@ -62,8 +62,7 @@ bool ReadValue(const Value &value, std::vector<float> &query) {
 	const auto is_list = value.type().id() == LogicalTypeId::LIST;
 	const auto &elements = is_list ? ListValue::GetChildren(value) : ArrayValue::GetChildren(value);
 	const auto &type = is_list ? ListType::GetChildType(value.type()) : ArrayType::GetChildType(value.type());
-	return type.id() == LogicalTypeId::FLOAT ? CopyValues<float>(elements, query)
-	                                         : CopyValues<double>(elements, query);
+	return type.id() == LogicalTypeId::FLOAT ? CopyValues<float>(elements, query) : CopyValues<double>(elements, query);
 }
 
 //! The same of an expression that has to be evaluated. Throws what evaluating it throws.
@@ -76,8 +75,8 @@ bool ReadResult(ClientContext &context, const Expression &expression, std::vecto
 		return false;
 	}
 	const auto is_list = result.GetType().id() == LogicalTypeId::LIST;
-	const auto entry = is_list ? FlatVector::GetData<list_entry_t>(result)[0]
-	                           : list_entry_t(0, ArrayType::GetSize(result.GetType()));
+	const auto entry =
+	    is_list ? FlatVector::GetData<list_entry_t>(result)[0] : list_entry_t(0, ArrayType::GetSize(result.GetType()));
 	auto &elements = is_list ? ListVector::GetEntry(result) : ArrayVector::GetEntry(result);
 	elements.Flatten(entry.offset + entry.length);
 	query.resize(entry.length);

@@ -4,7 +4,7 @@
 // parameters and values of other operators filled in, and are evaluated by DuckDB's own executor, on its own scans.
 #pragma once
 
-#include "index/row_set.hpp"
+#include "adapter/accounted_row_set.hpp"
 
 #include "duckdb/common/column_index.hpp"
 #include "duckdb/common/types/data_chunk.hpp"
@@ -107,9 +107,9 @@ struct FilteredScan {
 	void Run(ClientContext &context, const std::function<void(idx_t thread, DataChunk &chunk)> &visit);
 };
 
-//! The rows that qualify, of those in `within` (null: of all).
-lm_diskann::RowSet CollectRows(ClientContext &context, DataTable &table, RowFilter &filter,
-                               const lm_diskann::RowSet *within);
+//! The rows that qualify, of those in `within` (null: of all). Throws OutOfMemoryException.
+AccountedRowSet CollectRows(ClientContext &context, DataTable &table, RowFilter &filter,
+                            const lm_diskann::RowSet *within);
 
 //! The share of rows that qualifies, from some blocks of rows spread over the table; from all of a small one.
 double EstimateSelectivity(ClientContext &context, DataTable &table, RowFilter &filter);

@@ -91,8 +91,8 @@ public:
 	bool ParallelSink() const override {
 		return true;
 	}
-	unique_ptr<GlobalSinkState> GetGlobalSinkState(ClientContext &) const override {
-		inputs->rows = lm_diskann::RowSet();
+	unique_ptr<GlobalSinkState> GetGlobalSinkState(ClientContext &context) const override {
+		inputs->rows.emplace(context);
 		return make_uniq<GlobalSinkState>();
 	}
 	SinkResultType Sink(ExecutionContext &context, DataChunk &chunk, OperatorSinkInput &) const override {
@@ -102,7 +102,7 @@ public:
 		static_assert(sizeof(lm_diskann::RowId) == sizeof(row_t));
 		const auto ids = reinterpret_cast<const lm_diskann::RowId *>(FlatVector::GetData<row_t>(row_ids.data[0]));
 		const lock_guard<mutex> guard(inputs->lock);
-		inputs->rows.Insert(lm_diskann::Span<const lm_diskann::RowId>(ids, chunk.size()));
+		inputs->rows->Insert(lm_diskann::Span<const lm_diskann::RowId>(ids, chunk.size()));
 		return SinkResultType::NEED_MORE_INPUT;
 	}
 	void BuildPipelines(Pipeline &current, MetaPipeline &meta_pipeline) override {

@@ -5,10 +5,12 @@
 // part runs first, to its end; then the scan begins. DuckDB's optimizer works inside both, but cannot move one through.
 #pragma once
 
-#include "index/row_set.hpp"
+#include "adapter/accounted_row_set.hpp"
 
 #include "duckdb/common/mutex.hpp"
 #include "duckdb/planner/operator/logical_extension_operator.hpp"
+
+#include <optional>
 
 namespace duckdb {
 
@@ -17,7 +19,7 @@ struct ScanInputs {
 	vector<Value> values;
 	//! True: there is a ROWS input.
 	bool has_rows = false;
-	lm_diskann::RowSet rows;
+	std::optional<AccountedRowSet> rows;
 	//! Of each VALUES input.
 	vector<idx_t> row_counts;
 	//! Guards all of it while inputs run.

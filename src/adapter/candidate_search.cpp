@@ -23,8 +23,6 @@ constexpr double PATIENCE = 0.1;
 constexpr double EXPECTED_PASSES = 2.5;
 //! What is known of all rows weighs as much as so many that passed, and at most as much as all tests.
 constexpr double PRIOR_PASSES = 4;
-//! Candidates of a trial that is over when none of them passes.
-constexpr idx_t TRIAL_TESTS = 8;
 //! Rows looked at for being as near as the last one.
 constexpr idx_t TIE_BATCH = 64;
 
@@ -122,8 +120,8 @@ void CandidateSearch::ChooseStrategy() {
 		const auto selectivity = Selectivity();
 		strategy = costs.Choose(selectivity, accepted.has_value(), request.row_count, bind_data.search_list_size);
 		// With the set at hand, guiding the search costs no more than a trial.
-		is_trial = !accepted && strategy != FilterStrategy::POST &&
-		           costs.IsTrialCheap(selectivity, bind_data.search_list_size);
+		trial_tests = accepted || strategy == FilterStrategy::POST ? 0 : costs.TrialTests(selectivity);
+		is_trial = trial_tests > 0;
 	}
 }
 
@@ -167,11 +165,11 @@ std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 	// otherwise, and for the first tests of a trial a short one.
 	const auto whole_list = uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count));
 	if (!cursor) {
-		StartTraversal(is_trial ? MinValue<uint32_t>(whole_list, 2 * TRIAL_TESTS) : whole_list);
+		StartTraversal(is_trial ? MinValue<uint32_t>(whole_list, 2 * trial_tests) : whole_list);
 	}
 	std::vector<row_t> passed;
 	// The whole list may bring rows that are nearer than those of the short one.
-	const auto is_promising = [&] { return is_trial && tested_count == TRIAL_TESTS && passed_count > 0; };
+	const auto is_promising = [&] { return is_trial && tested_count == trial_tests && passed_count > 0; };
 	while ((passed.size() < missing || is_promising()) && !is_exhausted) {
 		if (context.interrupted) {
 			throw InterruptException();
@@ -181,14 +179,14 @@ std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 		}
 		// The second half of a list is there to make the first half reliable.
 		const auto reliable = list_size / 2;
-		const auto has_failed = is_trial && tested_count >= TRIAL_TESTS && passed_count == 0;
+		const auto has_failed = is_trial && tested_count >= trial_tests && passed_count == 0;
 		const auto share = tested_count > 0 ? double(passed_count + 1) / double(tested_count + 2) : Selectivity();
 		const auto open = passed.size() < missing ? missing - passed.size() : 1;
 		// As many again as before at most: few that passed say little.
 		const auto wanted_max = MinValue<idx_t>(MaxValue<idx_t>(tested_count, reliable), STANDARD_VECTOR_SIZE);
 		auto wanted = MinValue<idx_t>(idx_t(double(open) / share * 1.2) + 8, wanted_max);
 		if (is_trial && tested_count == 0) {
-			wanted = TRIAL_TESTS;
+			wanted = trial_tests;
 		} else if (tested_count < reliable && !has_failed) {
 			wanted = MinValue<idx_t>(wanted, reliable - tested_count);
 		} else if (MaySwitch() && !MayGoOnTesting(open)) {
@@ -228,7 +226,8 @@ bool CandidateSearch::MayGoOnTesting(idx_t open) {
 	const auto selectivity = Selectivity();
 	const auto spent = costs.Visits(list_size) + costs.Tests(double(tested_count));
 	const auto exact = costs.Exact(selectivity * double(costs.row_count), accepted.has_value());
-	if (strategy == FilterStrategy::POST && spent <= PATIENCE * exact) {
+	// A step is at most as long as all before it.
+	if (strategy == FilterStrategy::POST && 2 * spent <= PATIENCE * exact) {
 		return true;
 	}
 	const auto share = ShareNearby();

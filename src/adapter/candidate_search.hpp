@@ -93,6 +93,8 @@ private:
 	uint32_t list_size = 0;
 	//! The strategy is not yet that: the nearest candidates are tried first.
 	bool is_trial = false;
+	//! Of a trial; it is over when none of them passes.
+	idx_t trial_tests = 0;
 	//! The traversal is guided by `accepted`.
 	bool is_guided = false;
 	uint64_t returned_count = 0;

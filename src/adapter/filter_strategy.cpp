@@ -23,7 +23,10 @@ constexpr double READ_NANOSECONDS_PER_VALUE = 2;
 constexpr double RANK_NANOSECONDS = 50;
 constexpr double FETCH_NANOSECONDS = 3000;
 //! A trial may cost this part of the exact way.
-constexpr double TRIAL_SHARE = 0.2;
+constexpr double TRIAL_SHARE = 0.04;
+//! Fewer tests say nothing; more say nothing new.
+constexpr double TRIAL_TESTS_MIN = 4;
+constexpr double TRIAL_TESTS_MAX = 25;
 //! Rows of a table that is sorted faster than anything can be decided about it.
 constexpr uint64_t SMALL_TABLE_ROWS = 2048;
 //! The index is left alone when it should return more than one row of so many.
@@ -106,8 +109,9 @@ FilterStrategy FilterCosts::Choose(double selectivity, bool has_set, idx_t count
 	return Cheapest(Exact(selectivity * double(row_count), has_set), Graph(visits, has_set), Post(visits / 2));
 }
 
-bool FilterCosts::IsTrialCheap(double selectivity, uint32_t search_list_size) const {
-	return Visits(search_list_size) <= TRIAL_SHARE * Exact(selectivity * double(row_count), false);
+idx_t FilterCosts::TrialTests(double selectivity) const {
+	const auto tests = TRIAL_SHARE * Exact(selectivity * double(row_count), false) / Post(1);
+	return tests < TRIAL_TESTS_MIN ? 0 : idx_t(std::min(tests, TRIAL_TESTS_MAX));
 }
 
 bool IsExactScanCheaper(uint64_t row_count, idx_t count) {

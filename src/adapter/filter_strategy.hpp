@@ -45,8 +45,8 @@ struct FilterCosts {
 	static FilterStrategy Cheapest(double exact, double graph, double post);
 	//! The cheapest for a query, if rows that qualify are everywhere as frequent as `selectivity` says.
 	FilterStrategy Choose(double selectivity, bool has_set, idx_t count, uint32_t search_list_size) const;
-	//! True when testing the nearest candidates first costs little beside the exact way.
-	bool IsTrialCheap(double selectivity, uint32_t search_list_size) const;
+	//! So many of the nearest candidates may be tested first, because that costs little beside the exact way; 0: none.
+	idx_t TrialTests(double selectivity) const;
 };
 
 //! True when a query without a filter is cheaper without the index, which only k near the row count makes it.

@@ -42,7 +42,8 @@ InsertionOrderPreservingMap<string> IndexJoinSpec::Describe() const {
 	result["k"] = std::to_string(limit + offset);
 	result["L"] = std::to_string(MaxValue<idx_t>(search_list_size, limit + offset));
 	if (filter_count > 0) {
-		result["Filter Strategy"] = "post, exact when few rows pass";
+		// How many left rows there are decides, too.
+		result["Filter Strategy"] = FilterStrategyName(filter_strategy);
 	}
 	if (is_left_join) {
 		result["Join Type"] = "LEFT";

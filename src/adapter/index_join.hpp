@@ -6,6 +6,7 @@
 // run one after the other (join_queries.hpp); then every thread searches for batches of them (join_search.hpp).
 #pragma once
 
+#include "adapter/filter_strategy.hpp"
 #include "adapter/live_index.hpp"
 
 #include "duckdb/common/column_index.hpp"
@@ -31,6 +32,8 @@ struct IndexJoinSpec {
 	bool is_left_join = false;
 	//! So many of the expressions are conditions on a row.
 	idx_t filter_count = 0;
+	//! The setting.
+	FilterStrategy filter_strategy = FilterStrategy::AUTO;
 
 	//! For EXPLAIN.
 	InsertionOrderPreservingMap<string> Describe() const;

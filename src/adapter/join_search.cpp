@@ -63,8 +63,9 @@ lm_diskann::SearchCounters JoinProgress::Counters() {
 
 JoinSearch::JoinSearch(ClientContext &context_p, const IndexJoinSpec &spec_p,
                        const vector<unique_ptr<Expression>> &expressions, const vector<LogicalType> &left_types,
-                       const TableRows &table_p, std::shared_ptr<lm_diskann::AnnIndex> core_p, JoinProgress &progress_p)
-    : context(context_p), spec(spec_p), table(table_p), core(std::move(core_p)), progress(progress_p),
+                       const TableRows &table_p, JoinFilter &filter_p, std::shared_ptr<lm_diskann::AnnIndex> core_p,
+                       JoinProgress &progress_p)
+    : context(context_p), spec(spec_p), table(table_p), filter(filter_p), core(std::move(core_p)), progress(progress_p),
       matcher(context, left_types, spec.column_types, *expressions[LogicalIndexJoin::DISTANCE],
               Filters(spec, expressions)),
       nearest(spec.limit + spec.offset), target_count(TargetCount(spec)),
@@ -107,7 +108,8 @@ void JoinSearch::SetLeftRow(const JoinQueryGroup::Row &left) {
 }
 
 bool JoinSearch::SearchIndex(const JoinQueryGroup::Row &left, JoinMatches &matches) {
-	if (left.place == JoinQueryGroup::NO_PLACE || !spec.index->IsReady() || !IsWorthAnIndex() ||
+	if (left.place == JoinQueryGroup::NO_PLACE || !spec.index->IsReady() ||
+	    filter.Strategy() == FilterStrategy::EXACT || !IsWorthAnIndex() ||
 	    !ReadQueryVector(*batch.group->query_vectors[left.chunk], left.row, spec.index->Configuration()->metric,
 	                     query)) {
 		return false;
@@ -142,7 +144,7 @@ bool JoinSearch::IsWorthAnIndex() const {
 //! False: the index does not know enough rows that pass, or not soon enough.
 bool JoinSearch::Traverse() {
 	auto cursor = core->Search(query.data(), target_count, spec.search_list_size, spec.beam_width);
-	const bool is_answered = TakeFrom(cursor);
+	const bool is_answered = (filter.Strategy() != FilterStrategy::GRAPH || Guide(cursor)) && TakeFrom(cursor);
 	progress.Add(cursor.Counters());
 	if (!is_answered) {
 		return false;
@@ -150,6 +152,17 @@ bool JoinSearch::Traverse() {
 	for (idx_t i = 0; i < table.LocalChunkCount(); i++) {
 		table.FetchLocal(i, scratch);
 		matcher.Offer(scratch, nearest);
+	}
+	return true;
+}
+
+//! Lets the rows that qualify guide the search. False: they are far from the query.
+bool JoinSearch::Guide(lm_diskann::SearchCursor &cursor) {
+	const auto &accepted = filter.Accepted();
+	cursor.SetFilter([&accepted](lm_diskann::RowId row_id) { return accepted.Contains(row_id); }, filter.ListSize());
+	if (spec.filter_strategy == FilterStrategy::AUTO && !cursor.Advance(filter.VisitMax())) {
+		progress.NoteFallback("few rows near the query pass the conditions");
+		return false;
 	}
 	return true;
 }
@@ -188,14 +201,33 @@ bool JoinSearch::TakeFrom(lm_diskann::SearchCursor &cursor) {
 	return true;
 }
 
-//! Answers all left rows of the batch that the index could not answer, in one scan.
+void JoinSearch::OfferToUnanswered(DataChunk &rows, std::vector<NearestRows> &answers) {
+	for (idx_t i = 0; i < unanswered.size(); i++) {
+		SetLeftRow(unanswered[i]);
+		matcher.Offer(rows, answers[i]);
+	}
+}
+
+//! Answers all left rows of the batch that the index could not answer, or not as cheaply, from the rows that qualify
+//! for all of them, or else in one scan.
 void JoinSearch::SearchTable() {
 	std::vector<NearestRows> answers(unanswered.size(), NearestRows(spec.limit + spec.offset));
-	const auto scan = table.StartScan();
-	while (table.NextOfScan(*scan, scratch)) {
-		for (idx_t i = 0; i < unanswered.size(); i++) {
-			SetLeftRow(unanswered[i]);
-			matcher.Offer(scratch, answers[i]);
+	if (const auto rows = filter.QualifyingRows()) {
+		for (idx_t i = 0; i < rows->ChunkCount(); i++) {
+			if (context.interrupted) {
+				throw InterruptException();
+			}
+			rows->FetchChunk(i, scratch);
+			OfferToUnanswered(scratch, answers);
+		}
+		for (idx_t i = 0; i < table.LocalChunkCount(); i++) {
+			table.FetchLocal(i, scratch);
+			OfferToUnanswered(scratch, answers);
+		}
+	} else {
+		const auto scan = table.StartScan();
+		while (table.NextOfScan(*scan, scratch)) {
+			OfferToUnanswered(scratch, answers);
 		}
 	}
 	for (idx_t i = 0; i < unanswered.size(); i++) {
@@ -205,7 +237,7 @@ void JoinSearch::SearchTable() {
 		exact_matches.push_back(std::move(matches));
 	}
 	progress.exact_queries += unanswered.size();
-	if (core) {
+	if (core && filter.Strategy() != FilterStrategy::EXACT) {
 		core->Counters().fallbacks += unanswered.size();
 	}
 	unanswered.clear();

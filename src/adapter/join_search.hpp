@@ -7,6 +7,7 @@
 #pragma once
 
 #include "adapter/index_join.hpp"
+#include "adapter/join_filter.hpp"
 #include "adapter/join_queries.hpp"
 #include "adapter/nearest_rows.hpp"
 #include "adapter/row_matcher.hpp"
@@ -45,7 +46,7 @@ struct JoinMatches {
 class JoinSearch {
 public:
 	JoinSearch(ClientContext &context_p, const IndexJoinSpec &spec_p, const vector<unique_ptr<Expression>> &expressions,
-	           const vector<LogicalType> &left_types, const TableRows &table_p,
+	           const vector<LogicalType> &left_types, const TableRows &table_p, JoinFilter &filter_p,
 	           std::shared_ptr<lm_diskann::AnnIndex> core_p, JoinProgress &progress_p);
 
 	//! The matches of the next left row of the batch, or of batches from `queries`; false: there are no more.
@@ -62,14 +63,17 @@ public:
 private:
 	bool SearchIndex(const JoinQueryGroup::Row &left, JoinMatches &matches);
 	bool Traverse();
+	bool Guide(lm_diskann::SearchCursor &cursor);
 	bool TakeFrom(lm_diskann::SearchCursor &cursor);
 	bool IsWorthAnIndex() const;
 	void SearchTable();
+	void OfferToUnanswered(DataChunk &rows, std::vector<NearestRows> &answers);
 	void SetLeftRow(const JoinQueryGroup::Row &left);
 
 	ClientContext &context;
 	const IndexJoinSpec &spec;
 	const TableRows &table;
+	JoinFilter &filter;
 	const std::shared_ptr<lm_diskann::AnnIndex> core;
 	JoinProgress &progress;
 

@@ -59,6 +59,7 @@ IndexJoinSpec MakeSpec(ClientContext &context, const LogicalComparisonJoin &join
 	spec.beam_width = BeamWidth(context);
 	spec.is_left_join = join.join_type != JoinType::INNER;
 	spec.filter_count = match.filters.size();
+	spec.filter_strategy = FilterStrategyOf(context);
 	spec.index = std::move(index);
 	return spec;
 }

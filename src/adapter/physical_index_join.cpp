@@ -43,6 +43,7 @@ public:
 	    : table(context, join.spec.table, nullptr, join.spec.columns), core(ReadyCore(join.spec, table)),
 	      queries(context, left, *join.expressions[LogicalIndexJoin::QUERY], join.spec.index->Configuration()->metric,
 	              core),
+	      filter(context, join.spec, join.expressions, join.LeftTypes().size(), left.Count(), table),
 	      thread_count(NumericCast<idx_t>(TaskScheduler::GetScheduler(context).NumberOfThreads())) {
 		table.KeepLocalRows();
 		if (!core) {
@@ -57,6 +58,7 @@ public:
 	TableRows table;
 	const std::shared_ptr<lm_diskann::AnnIndex> core;
 	JoinQueries queries;
+	JoinFilter filter;
 	JoinProgress progress;
 	const idx_t thread_count;
 };
@@ -64,7 +66,8 @@ public:
 class LocalJoinSource : public LocalSourceState {
 public:
 	LocalJoinSource(ClientContext &context, const PhysicalIndexJoin &join, JoinSource &source)
-	    : search(context, join.spec, join.expressions, join.LeftTypes(), source.table, source.core, source.progress),
+	    : search(context, join.spec, join.expressions, join.LeftTypes(), source.table, source.filter, source.core,
+	             source.progress),
 	      output(context, join.spec, join.expressions, join.LeftTypes(), source.table) {
 	}
 
@@ -142,12 +145,17 @@ ProgressData PhysicalIndexJoin::GetProgress(ClientContext &, GlobalSourceState &
 
 InsertionOrderPreservingMap<string> PhysicalIndexJoin::ExtraSourceParams(GlobalSourceState &global_state,
                                                                          LocalSourceState &) const {
-	auto &progress = global_state.Cast<JoinSource>().progress;
+	auto &source = global_state.Cast<JoinSource>();
+	auto &progress = source.progress;
 	InsertionOrderPreservingMap<string> result;
 	// EXPLAIN ANALYZE names every operator of an extension EXTENSION.
 	result["Type"] = GetName();
 	result["Queries"] = std::to_string(progress.queries.load());
 	result["Exact Queries"] = std::to_string(progress.exact_queries.load());
+	source.filter.Describe(result);
+	if (progress.tested > 0) {
+		result["Rows Filtered"] = std::to_string(progress.tested - progress.passed);
+	}
 	ReportSearch(progress.Counters(), progress.FallbackReason(), result);
 	return result;
 }

@@ -34,14 +34,19 @@ enum class SourceResultType : uint8_t;
 //! Name of the index type in CREATE INDEX ... USING.
 static constexpr const char *LM_DISKANN_TYPE_NAME = "LM_DISKANN";
 
-//! BoundIndex with one set of callbacks. OnDelete runs in a transaction's cleanup (1.4), or at its commit (1.5), and
-//! OnDrop before the drop is durable (1.4), or after it and for a rolled-back CREATE INDEX, too (1.5).
+//! True: DuckDB tells of a delete when it is committed, not when the last transaction that sees the rows has ended.
+static constexpr bool DELETES_COME_EARLY = LMD_DUCKDB_15;
+
+//! BoundIndex with one set of callbacks. OnDelete runs in a transaction's cleanup (1.4), or at its commit (1.5); after
+//! that OnCleanup runs at the cleanup (1.5). OnDrop runs before the drop is durable (1.4), or after it and for a
+//! rolled-back CREATE INDEX, too (1.5).
 template <class BASE>
 class CompatIndex : public BASE {
 public:
 	using BASE::BASE;
 
 	virtual void OnDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept = 0;
+	virtual void OnCleanup() const noexcept = 0;
 	virtual void OnDrop() = 0;
 	virtual string Describe() const = 0;
 
@@ -54,15 +59,20 @@ public:
 
 	//! A row that the index does not know is deleted as well.
 	idx_t TryDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids, optional_ptr<SelectionVector> deleted,
-	                optional_ptr<SelectionVector>) override {
+	                optional_ptr<SelectionVector>) noexcept override {
 		OnDelete(lock, entries, row_ids);
 		for (idx_t i = 0; deleted && i < entries.size(); i++) {
 			deleted->set_index(i, i);
 		}
 		return entries.size();
 	}
-	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) override {
+	void Delete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override {
 		OnDelete(lock, entries, row_ids);
+	}
+	//! DuckDB asks this in every commit that deletes rows, and in the cleanup after it.
+	bool SupportsDeltaIndexes() const override {
+		OnCleanup();
+		return false;
 	}
 	void ResetStorage(IndexLock &) override {
 		OnDrop();
@@ -197,6 +207,19 @@ void ScanVector(TRANSACTION &transaction, STATE &scan, idx_t vector_index, DataC
 #endif
 }
 
+//! Calls `with` with the last commit of a database and the begin of its oldest running transaction,
+//! TRANSACTION_ID_START or more while none runs; in 1.4 not at all.
+template <class MANAGER, class DATABASE, class WITH>
+void ReadTransactionTimes(DATABASE &db, WITH with) {
+#if LMD_DUCKDB_15
+	auto &manager = MANAGER::Get(db);
+	const auto last_commit = manager.GetLastCommit();
+	with(last_commit, manager.LowestActiveStart());
+#else
+	(void)db, (void)with;
+#endif
+}
+
 //! Registers `CALLBACK()`, which is told of every connection from now on.
 template <class BASE, class CALLBACK, class CONFIG>
 void RegisterCallback(CONFIG &config) {
@@ -207,11 +230,14 @@ void RegisterCallback(CONFIG &config) {
 #endif
 }
 
-//! Lets current_setting() of a setting whose default is NULL say so: DuckDB 1.4 does not know it until it has a value.
+//! Lets current_setting() of a setting whose default is NULL say so: DuckDB does not know it until it has a value.
 template <class CONFIG, class VALUE>
 void MakeUnsetSettingKnown(CONFIG &config, const char *name, const VALUE &null) {
 #if LMD_DUCKDB_15
-	(void)config, (void)name, (void)null;
+	VALUE current;
+	if (!config.TryGetCurrentSetting(name, current)) {
+		config.SetOption(string(name), null);
+	}
 #else
 	config.options.set_variables.emplace(name, null);
 #endif

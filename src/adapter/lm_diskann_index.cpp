@@ -8,6 +8,7 @@
 #include "duckdb/storage/single_file_block_manager.hpp"
 #include "duckdb/storage/storage_manager.hpp"
 #include "duckdb/storage/table/data_table_info.hpp"
+#include "duckdb/transaction/duck_transaction_manager.hpp"
 
 namespace duckdb {
 
@@ -64,7 +65,10 @@ ErrorData LmDiskannIndex::Append(IndexLock &, DataChunk &chunk, Vector &row_ids)
 		live->Degrade("a change could not be read: " + HandledErrorText());
 		return ErrorData();
 	}
-	live->Append(rows->Batch(), rows->NullRowIds());
+	const auto &batch = rows->Batch();
+	deferred.Withdraw(lm_diskann::Span<const lm_diskann::RowId>(batch.row_ids, batch.count));
+	deferred.Withdraw(rows->NullRowIds());
+	live->Append(batch, rows->NullRowIds());
 	return ErrorData();
 }
 
@@ -75,13 +79,37 @@ void LmDiskannIndex::OnDelete(IndexLock &, DataChunk &entries, Vector &row_ids) 
 		UnifiedVectorFormat format;
 		row_ids.ToUnifiedFormat(entries.size(), format);
 		const auto ids = UnifiedVectorFormat::GetData<row_t>(format);
+		SettleDeletes();
+		const auto now = Times();
 		for (idx_t i = 0; i < entries.size(); i++) {
 			const lm_diskann::RowId id(ids[format.sel->get_index(i)]);
-			live->Delete(lm_diskann::Span<const lm_diskann::RowId>(&id, 1));
+			const lm_diskann::Span<const lm_diskann::RowId> deleted(&id, 1);
+			if (DELETES_COME_EARLY) {
+				deferred.Add(deleted, now);
+			} else {
+				live->Delete(deleted);
+			}
 		}
 	} catch (...) {
 		// Fits a string without memory of its own; nothing may throw here.
 		live->Degrade("a delete failed");
+	}
+}
+
+TransactionTimes LmDiskannIndex::Times() const {
+	TransactionTimes times;
+	ReadTransactionTimes<DuckTransactionManager>(db, [&](transaction_t last_commit, transaction_t oldest_begin) {
+		times.last_commit = last_commit;
+		if (oldest_begin < TRANSACTION_ID_START) {
+			times.oldest_begin = oldest_begin;
+		}
+	});
+	return times;
+}
+
+void LmDiskannIndex::SettleDeletes() const noexcept {
+	if (DELETES_COME_EARLY) {
+		deferred.Settle(Times(), [&](lm_diskann::Span<const lm_diskann::RowId> ids) { live->Delete(ids); });
 	}
 }
 
@@ -93,6 +121,7 @@ void LmDiskannIndex::OnDrop() {
 }
 
 IndexStorageInfo LmDiskannIndex::SerializeToDisk(QueryContext, const case_insensitive_map_t<Value> &) {
+	SettleDeletes();
 	return live->Publish(CheckpointIteration(db));
 }
 
@@ -158,6 +187,7 @@ vector<TableIndex> GetTableIndexes(ClientContext &context, DataTable &table) {
 	VisitIndexes(info.GetIndexes(), [&](Index &index) {
 		if (index.IsBound() && index.GetIndexType() == LM_DISKANN_TYPE_NAME) {
 			auto &own = index.Cast<LmDiskannIndex>();
+			own.SettleDeletes();
 			result.push_back({own.Live(), own.StorageColumn()});
 		}
 		return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "adapter/compat.hpp"
+#include "adapter/deferred_deletes.hpp"
 #include "adapter/live_index.hpp"
 #include "adapter/row_scan.hpp"
 
@@ -24,6 +25,8 @@ public:
 	//! IndexType::create_instance: always returns an object (lifecycle trap 2).
 	static unique_ptr<BoundIndex> CreateInstance(CreateIndexInput &input);
 
+	//! Takes rows out that were deleted and that no transaction sees any more, where DuckDB does not say when that is.
+	void SettleDeletes() const noexcept;
 	const std::shared_ptr<LiveIndex> &Live() const {
 		return live;
 	}
@@ -42,6 +45,9 @@ public:
 
 	ErrorData Append(IndexLock &lock, DataChunk &chunk, Vector &row_ids) override;
 	void OnDelete(IndexLock &lock, DataChunk &entries, Vector &row_ids) noexcept override;
+	void OnCleanup() const noexcept override {
+		SettleDeletes();
+	}
 	void OnDrop() override;
 	string Describe() const override;
 	IndexStorageInfo SerializeToDisk(QueryContext context, const case_insensitive_map_t<Value> &options) override;
@@ -58,9 +64,12 @@ public:
 	                                     DataChunk &input) override;
 
 private:
+	TransactionTimes Times() const;
+
 	std::shared_ptr<LiveIndex> live;
 	//! Unset for a column of a type no index of this kind can have. Guarded by the index lock.
 	std::unique_ptr<VectorRows> rows;
+	mutable DeferredDeletes deferred;
 };
 
 //! The LM_DISKANN indexes of a table, bound first where they are not. Call with a context in a transaction and without

@@ -5,6 +5,8 @@
 #include "lm_diskann_extension.hpp"
 
 #include "duckdb.hpp"
+#include "duckdb/common/enum_util.hpp"
+#include "duckdb/logging/logging.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -83,7 +85,7 @@ public:
 		config.file_system = duckdb::make_uniq<duckdb::VirtualFileSystem>(duckdb::make_uniq<HookedFileSystem>(hooks));
 		config.options.access_mode =
 		    options.is_read_only ? duckdb::AccessMode::READ_ONLY : duckdb::AccessMode::READ_WRITE;
-		config.options.enable_external_access = options.has_external_access;
+		config.SetOptionByName("enable_external_access", duckdb::Value::BOOLEAN(options.has_external_access));
 		config.options.checkpoint_on_shutdown = options.checkpoints_on_close;
 		database = std::make_unique<DuckDB>(Path().string(), &config);
 		if (options.has_extension) {
@@ -248,8 +250,13 @@ inline void ExpectSound(Connection &connection, const std::string &index_name = 
 	ExpectExactAnswer(connection);
 }
 
+//! As DuckDB's log calls it: the name differs between versions.
+inline std::string WarningLevel() {
+	return duckdb::EnumUtil::ToString(duckdb::LogLevel(40)); // NOLINT: the same number in all of them
+}
+
 inline void EnableLog(Connection &connection) {
-	Execute(connection, "CALL enable_logging(level = 'WARN')");
+	Execute(connection, "CALL enable_logging(level = '" + WarningLevel() + "')");
 }
 
 //! A database whose index file is gone, open, with the log enabled.
@@ -265,8 +272,9 @@ inline Host MakeDamaged() {
 
 //! Warnings of the extension since EnableLog, one a line.
 inline std::string Warnings(Connection &connection) {
-	return Execute(connection, "SELECT message FROM duckdb_logs WHERE log_level = 'WARN' AND message LIKE "
-	                           "'LM_DISKANN%'");
+	return Execute(connection, "SELECT message FROM duckdb_logs WHERE log_level = '" + WarningLevel() +
+	                               "' AND message LIKE "
+	                               "'LM_DISKANN%'");
 }
 
 } // namespace lmd_test

@@ -310,7 +310,9 @@ TEST(Trap, T15_TableAndIndexAgreeAfterInsertOrReplace) {
 	Execute(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v)");
 	const auto before = Execute(host, "SELECT v FROM t WHERE id = 7");
 	Execute(host, "INSERT OR REPLACE INTO t VALUES (7, [9, 9, 9, 9, 9, 9, 9, 9])");
-	EXPECT_EQ(Execute(host, "SELECT v FROM t WHERE id = 7"), before) << "DuckDB learned it: change the README";
+	EXPECT_EQ(Execute(host, "SELECT v FROM t WHERE id = 7"),
+	          LMD_DUCKDB_15 ? "[9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0]" : before)
+	    << "DuckDB learned it: change the README";
 	ExpectExactAnswer(host, 50);
 	Execute(host, "INSERT INTO t VALUES (7, [0.1, 0.2, 0.3, -0.1, -0.2, 0.5, 0.6, 0.7]) "
 	              "ON CONFLICT DO UPDATE SET v = EXCLUDED.v");

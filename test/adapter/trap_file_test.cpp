@@ -3,6 +3,8 @@
 // share one, however the files were copied or linked.
 #include "host.hpp"
 
+#include "adapter/compat.hpp"
+
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +23,13 @@ TEST(Trap, T11_ADropThatCannotBeLoggedKeepsTheFile) {
 	host.hooks->Fail({FileCall::WRITE, FileCall::SYNC}, ".wal");
 	ExecuteError(host, "DROP INDEX t_idx");
 	host.hooks->Set(nullptr);
+	if (LMD_DUCKDB_15) { // drops when the log is written: nothing happened
+		ExpectSound(host);
+		host.Open();
+		EXPECT_TRUE(std::filesystem::exists(file));
+		ExpectSound(host);
+		return;
+	}
 	// DuckDB has destroyed the object and takes only the catalog's change back, as in trap 21.
 	EXPECT_EQ(Info(host, "state"), "needs_rebuild");
 	Execute(host, "INSERT INTO t " + SomeRows(50, 5)); // a later commit of this thread must not finish that drop

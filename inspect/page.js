@@ -43,9 +43,11 @@ const formatBytes = (bytes) => {
 	return `${bytes.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 };
 const formatCount = (count) => (count ?? 0).toLocaleString('en');
+const countOf = (count, one, many) => `${formatCount(count)} ${count === 1 ? one : many}`;
 
 function showFacts(index) {
 	const state = element('state');
+	element('database').textContent = index.database_name;
 	state.textContent = index.state_reason ? `${index.state}: ${index.state_reason}` : index.state;
 	state.className = index.state === 'ready' ? '' : 'bad';
 	const facts = [
@@ -95,7 +97,9 @@ function draw(id, series, data, axes, scales = { x: { time: false } }) {
 		data, target);
 }
 
-const axis = (label, more = {}) => ({ label, labelSize: 20, size: 56, font: '11px system-ui', labelFont: '12px system-ui', ...more });
+const axis = (label, more = {}) => ({
+	label, labelSize: 20, size: 56, stroke: '#5d6b7c', font: '11px system-ui', labelFont: '12px system-ui', ...more,
+});
 
 function showRecall(points) {
 	draw('recall', [{ label: 'L' }, { label: 'recall@10', stroke: '#1f6feb', width: 2, points: { size: 6 } },
@@ -108,11 +112,17 @@ function showRecall(points) {
 function showHistogram(id, label, bars) {
 	const count = bars.reduce((sum, bar) => sum + bar.nodes, 0) || 1;
 	const mean = bars.reduce((sum, bar) => sum + bar.value * bar.nodes, 0) / count;
-	draw(id, [{ label }, { label: 'nodes', stroke: '#1f6feb', fill: '#1f6feb55', paths: uPlot.paths.bars({ size: [0.9, 40] }), points: { show: false } }],
-		[bars.map((bar) => bar.value), bars.map((bar) => bar.nodes)], [axis(label, { size: 30 }), axis('nodes', { size: 60 })],
-		{ x: { time: false }, y: { range: (plot, min, max) => [0, max * 1.1] } });
 	const [least, most] = [bars[0]?.value ?? 0, bars[bars.length - 1]?.value ?? 0];
-	element(`${id}-note`).textContent = `${formatCount(count)} nodes: from ${least} to ${most}, ${mean.toFixed(1)} on average`;
+	const paths = uPlot.paths.bars({ size: [0.9, 40] });
+	draw(id, [{ label }, { label: 'nodes', width: 0, fill: '#1f6feb', paths, points: { show: false } }],
+		[bars.map((bar) => bar.value), bars.map((bar) => bar.nodes)],
+		[axis(label, { size: 30, incrs: [1, 2, 5, 10, 20, 50, 100] }), axis('nodes', { size: 60 })],
+		{
+			x: { time: false, range: [Math.max(0, least - 2), most + 2] },
+			y: { range: (plot, min, max) => [0, max * 1.1] },
+		});
+	element(`${id}-note`).textContent = `${countOf(count, 'node', 'nodes')}: ` + (least === most ? `${least} each`
+		: `from ${least} to ${most}, ${mean.toFixed(1)} on average`);
 }
 
 async function showLive() {
@@ -125,10 +135,13 @@ async function showLive() {
 		: Math.max(0, now[name] - live[i - 1][name]) / Math.max(0.5, now.time - live[i - 1].time)));
 	draw('live', [{}, { label: 'read', stroke: '#d9480f', width: 2, points: { show: false } },
 		{ label: 'from the cache', stroke: '#1f6feb', width: 2, points: { show: false } }],
-	[live.map((now) => now.time), rate('blocks_read'), rate('cache_hits')],
-	[axis('', { size: 26, labelSize: 0 }), axis('blocks a second')], { x: { time: true }, y: { range: (plot, min, max) => [0, Math.max(10, max)] } });
-	element('live-note').textContent = `${formatCount(stats.queries)} searches, ${formatCount(stats.blocks_read)} blocks read, `
-		+ `${formatCount(stats.cache_hits)} from the cache (${formatBytes(stats.cache_bytes ?? 0)}), ${formatCount(stats.fallbacks)} fallbacks, by this page`;
+	[live.map((now) => now.time - live[live.length - 1].time), rate('blocks_read'), rate('cache_hits')],
+	[axis('seconds ago', { size: 30, values: (plot, values) => values.map((value) => Math.abs(value)) }),
+		axis('blocks a second')],
+	{ x: { time: false, range: [-LIVE_POINTS, 0] }, y: { range: (plot, min, max) => [0, Math.max(10, max * 1.1)] } });
+	element('live-note').textContent = `By this page: ${countOf(stats.queries, 'search', 'searches')}, `
+		+ `${countOf(stats.blocks_read, 'block', 'blocks')} read and ${formatCount(stats.cache_hits)} from the cache `
+		+ `(${formatBytes(stats.cache_bytes ?? 0)}), ${countOf(stats.fallbacks, 'fallback', 'fallbacks')}`;
 }
 
 function svg(name, attributes, text) {
@@ -138,6 +151,20 @@ function svg(name, attributes, text) {
 		made.textContent = text;
 	}
 	return made;
+}
+
+/** Marks a row of the table and its dot while the pointer is on one of them. */
+function pairUp(rowid, ...elements) {
+	for (const each of elements) {
+		each.dataset.row = rowid;
+		each.addEventListener('pointerenter', () => point(rowid));
+		each.addEventListener('pointerleave', () => point(undefined));
+	}
+}
+
+function point(rowid) {
+	document.querySelectorAll('[data-row]').forEach((each) =>
+		each.classList.toggle('pointed', each.dataset.row === String(rowid)));
 }
 
 function showPath(result) {
@@ -152,24 +179,27 @@ function showPath(result) {
 		const [cx, cy] = place(step.place);
 		const share = i / Math.max(1, result.steps.length - 1);
 		const dot = svg('circle', {
-			cx, cy, r: step.from_node === null ? 7 : 5, fill: `hsl(${210 - 40 * share}, 75%, ${75 - 45 * share}%)`,
+			cx, cy, r: step.from_node === null ? 7 : 5, fill: `hsl(214, ${79 - 6 * share}%, ${81 - 54 * share}%)`,
 			class: found.has(step.row_id) ? 'found' : '', 'data-step': step.step,
 		});
 		dot.append(svg('title', {}, `step ${step.step}, row ${step.row_id} ${step.label}, distance ${step.distance}`));
+		pairUp(step.row_id, dot);
 		return dot;
 	});
 	const [x, y] = place(result.query.place);
 	element('path').replaceChildren(...lines, ...dots,
-		svg('path', { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}`, stroke: '#1c2430', 'stroke-width': 2.5 }),
-		svg('text', { x: 12, y: 20 }, 'cross: the query; large dots: where it starts; pale to dark: the order of visits; ring: a neighbour found'));
+		svg('path', { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}`, stroke: '#1c2430', 'stroke-width': 2.5 }));
 	const head = create('tr');
 	['row', 'distance', ''].forEach((name) => head.append(create('th', {}, name)));
 	element('neighbors').replaceChildren(head, ...result.neighbors.map((neighbor) => {
 		const row = create('tr');
-		row.append(create('td', {}, neighbor.rowid), create('td', {}, neighbor.distance.toPrecision(4)), create('td', {}, neighbor.label));
+		row.append(create('td', {}, neighbor.rowid), create('td', {}, neighbor.distance.toPrecision(4)),
+			create('td', {}, neighbor.label));
+		pairUp(neighbor.rowid, row);
 		return row;
 	}));
-	element('search-note').textContent = `row ${result.query.rowid} ${result.query.label}: ${result.steps.length} blocks visited; `
+	element('search-note').textContent = `Nearest to row ${result.query.rowid} ${result.query.label}: `
+		+ `${countOf(result.steps.length, 'block', 'blocks')} visited; `
 		+ `the query took ${result.milliseconds.toFixed(1)} ms`;
 }
 
@@ -198,7 +228,8 @@ async function start() {
 element('index').addEventListener('change', (event) => choose(event.target.value).then(() => show(), show));
 element('search').addEventListener('submit', (event) => {
 	event.preventDefault();
-	get('/api/search', { index: chosen, query: element('query').value, k: element('k').value, L: element('list-size').value })
+	const { value: query } = element('query');
+	get('/api/search', { index: chosen, query, k: element('k').value, L: element('list-size').value })
 		.then((result) => {
 			show();
 			showPath(result);

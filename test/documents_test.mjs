@@ -10,7 +10,9 @@ import { DuckDBInstance } from '@duckdb/node-api';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const README_LINES_MAX = 250;
 const LOAD = /LOAD '[^']*lm_diskann\.duckdb_extension'/g;
-const [extension, folder] = process.argv.slice(2);
+const [extension, parent] = process.argv.slice(2);
+fs.mkdirSync(parent, { recursive: true });
+const folder = fs.mkdtempSync(path.join(parent, 'run-'));
 
 const problems = [];
 
@@ -80,8 +82,6 @@ function checkLinks(name, text) {
 	}
 }
 
-fs.rmSync(folder, { recursive: true, force: true });
-fs.mkdirSync(folder, { recursive: true });
 let total = 0;
 for (const name of listDocuments()) {
 	total += await runDocument(name);

@@ -9,8 +9,10 @@ const LINES_MAX = 500;
 const COLUMNS_MAX = 120;
 const TAB_COLUMNS = 4;
 
-const isCode = (name) => /\.(cpp|hpp|mjs|sh|cmake|test)$/.test(name) || /(^|\/)(CMakeLists\.txt|Makefile|run)$/.test(name);
+const isCode = (name) => /\.(cpp|hpp|mjs|js|css|html|sh|cmake|test)$/.test(name) ||
+	/(^|\/)(CMakeLists\.txt|Makefile|run)$/.test(name);
 const isDocument = (name) => name.endsWith('.md');
+const isPackageFile = (name) => /(^|\/)(package(-lock)?\.json|\.npmrc)$/.test(name);
 // A row of an expected result cannot be wrapped.
 const hasLimit = (name) => isCode(name) && !name.endsWith('.test');
 // This file names the words it looks for.
@@ -21,13 +23,18 @@ const LINE_RULES = [
 	{ applies: isChecked, pattern: /[ \t]$/, message: 'space at the end of the line' },
 	{ applies: isChecked, pattern: /\r/, message: 'carriage return' },
 	{
-		applies: (name) => isChecked(name) && !/\.(mjs|sh)$/.test(name),
+		applies: (name) => isChecked(name) || isPackageFile(name),
 		pattern: /(^|[\s"'`(=])\/(work|tmp|home|root)\//,
 		message: 'path of one machine',
 	},
 	{
-		applies: (name) => name === 'package-lock.json' || name === '.npmrc' || name === 'package.json',
+		applies: isPackageFile,
 		pattern: /"resolved"|registry\s*=|registry\./,
+		message: 'address of a package registry',
+	},
+	{
+		applies: isChecked,
+		pattern: /\b(registry\.(npmjs|yarnpkg)|(deb|snapshot|security)\.debian)\.(org|com)\b/,
 		message: 'address of a package registry',
 	},
 ];

@@ -4,6 +4,8 @@
 #include "adapter/create_index.hpp"
 #include "adapter/table_build.hpp"
 
+#include "duckdb/common/atomic.hpp"
+
 namespace duckdb {
 
 struct CreateIndexSinkState : public GlobalSinkState {

@@ -10,6 +10,7 @@
 
 #include "storage/page_cache.hpp"
 
+#include "duckdb/common/atomic.hpp"
 #include "duckdb/common/mutex.hpp"
 #include "duckdb/storage/object_cache.hpp"
 

@@ -13,6 +13,8 @@
 #include "adapter/row_matcher.hpp"
 #include "adapter/table_rows.hpp"
 
+#include "duckdb/common/atomic.hpp"
+
 namespace duckdb {
 
 //! What the threads of one execution share.

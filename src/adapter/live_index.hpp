@@ -9,6 +9,8 @@
 #include "adapter/marker.hpp"
 #include "adapter/vector_rows.hpp"
 
+#include "duckdb/common/atomic.hpp"
+
 #include "index/ann_index.hpp"
 
 #include <memory>

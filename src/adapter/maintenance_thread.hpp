@@ -6,6 +6,7 @@
 // 1, and holds an index only for a batch, which is given up as soon as the index is closed or dropped.
 #pragma once
 
+#include "duckdb/common/atomic.hpp"
 #include "duckdb/common/common.hpp"
 #include "duckdb/common/mutex.hpp"
 

@@ -8,6 +8,8 @@
 #include "adapter/instance_state.hpp"
 #include "adapter/row_scan.hpp"
 
+#include "duckdb/common/atomic.hpp"
+
 #include "index/ann_index.hpp"
 
 namespace duckdb {

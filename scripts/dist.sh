@@ -48,7 +48,7 @@ for library in $(needed_libraries "$module" "$build/lm_diskann_shell"); do
 	copy_licence "$library"
 done
 cp "$source_folder/LICENSE" "$source_folder/README.md" "$source_folder/CHANGELOG.md" "$folder"
-cp -r "$source_folder/docs" "$folder/docs"
+cp -r "$source_folder/docs" "$source_folder/examples" "$folder"
 
 repository=$folder/repository/$duckdb_version/$platform
 mkdir -p "$repository"

@@ -1,7 +1,7 @@
 // The left rows of an index join, in the order in which their searches share blocks.
 //
-// Rows are taken in groups that fit some memory; within a group they are ordered by where their searches begin, and
-// given out in batches of neighbours. So a block that a search has read is still in the cache for the next ones.
+// Rows are taken in groups that fit some memory; within a group they are ordered so that near ones lie together,
+// and given out in batches of neighbours. So a block that a search has read is still in the cache for the next ones.
 #pragma once
 
 #include "index/ann_index.hpp"
@@ -13,20 +13,26 @@
 
 namespace duckdb {
 
+class MemoryShare;
+
 //! Rows that are in memory together.
 struct JoinQueryGroup {
+	explicit JoinQueryGroup(ClientContext &context);
+	~JoinQueryGroup();
+
 	//! Chunks of the left side, and beside each its query vectors, flat, as FLOAT[N] or DOUBLE[N].
 	vector<unique_ptr<DataChunk>> chunks;
 	vector<unique_ptr<Vector>> query_vectors;
-	//! Of a row that no index can search for.
-	static constexpr uint64_t NO_PLACE = UINT64_MAX;
 	struct Row {
-		uint64_t place;
 		uint32_t chunk;
 		uint32_t row;
+		//! False: no index can search for it.
+		bool is_searchable;
 	};
-	//! Ordered by place.
+	//! Near ones lie together.
 	std::vector<Row> rows;
+	//! Of what DuckDB does not count itself.
+	std::unique_ptr<MemoryShare> memory;
 };
 
 //! Neighbours of a group.
@@ -55,11 +61,13 @@ public:
 private:
 	void LoadGroup();
 	void AddChunk(JoinQueryGroup &group);
+	void OrderGroup();
 
 	ClientContext &context;
 	ColumnDataCollection &rows;
 	const lm_diskann::Metric metric;
 	const std::shared_ptr<lm_diskann::AnnIndex> core;
+	const idx_t dims;
 	//! Searches that run one after the other on one thread.
 	const idx_t batch_size;
 
@@ -69,7 +77,10 @@ private:
 	ColumnDataScanState scan;
 	std::shared_ptr<JoinQueryGroup> group;
 	idx_t next_row = 0;
-	lm_diskann::PreparedQuery prepared;
+	//! Of the group that is loaded: rows to order by their vectors, and the rest.
+	std::vector<JoinQueryGroup::Row> searchable;
+	std::vector<float> vectors;
+	std::vector<JoinQueryGroup::Row> others;
 	std::vector<float> query;
 };
 

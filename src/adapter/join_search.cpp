@@ -108,8 +108,8 @@ void JoinSearch::SetLeftRow(const JoinQueryGroup::Row &left) {
 }
 
 bool JoinSearch::SearchIndex(const JoinQueryGroup::Row &left, JoinMatches &matches) {
-	if (left.place == JoinQueryGroup::NO_PLACE || !spec.index->IsReady() ||
-	    filter.Strategy() == FilterStrategy::EXACT || !IsWorthAnIndex() ||
+	if (!left.is_searchable || !spec.index->IsReady() || filter.Strategy() == FilterStrategy::EXACT ||
+	    !IsWorthAnIndex() ||
 	    !ReadQueryVector(*batch.group->query_vectors[left.chunk], left.row, spec.index->Configuration()->metric,
 	                     query)) {
 		return false;

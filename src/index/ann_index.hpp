@@ -222,9 +222,6 @@ public:
 	//! Starts a query. `query`: `dims` elements of the column's type widened to float, finite, and not zero for COSINE.
 	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
 	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
-	//! Where a search for `query` begins, as one number: searches of queries in the order of their numbers share
-	//! blocks. `scratch` is reused from call to call.
-	uint64_t SearchPlace(const float *query, PreparedQuery &scratch) const;
 
 	//! Moves up to `row_max` of the oldest rows of the delta into the graph, as one batch; true: more are left.
 	//! `is_stopped` is asked often; once it says so the batch is given up, without an effect. Searches, changes and

@@ -243,18 +243,4 @@ SearchCursor AnnIndex::Search(const float *query, size_t k, uint32_t l_search, u
 	return SearchCursor(std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
 }
 
-uint64_t AnnIndex::SearchPlace(const float *query, PreparedQuery &scratch) const {
-	impl->graph.quantizer.Prepare(query, scratch);
-	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
-	const std::vector<NodeId> &entries = impl->graph.entries;
-	// Node ids follow the order of blocks in a file, in which near rows lie together.
-	uint64_t place = 0;
-	for (size_t nearest = 0; nearest < 2; nearest++) {
-		const size_t reference = nearest < scratch.nearest_references.size() ? scratch.nearest_references[nearest] : 0;
-		const NodeId entry = reference < entries.size() ? entries[reference] : NO_NODE;
-		place = place << 32 | entry.value;
-	}
-	return place;
-}
-
 } // namespace lm_diskann

@@ -21,6 +21,8 @@ constexpr idx_t WINDOW_VISITS = 64;
 constexpr double PATIENCE = 0.1;
 //! When so many of the tested candidates should have passed and none did, rows that qualify keep away from the query.
 constexpr double EXPECTED_PASSES = 2.5;
+//! A search that is under way is given up when what is left of it costs so much more than the exact way.
+constexpr double REGRET = 1.5;
 //! What is known of all rows weighs as much as so many that passed, and at most as much as all tests.
 constexpr double PRIOR_PASSES = 4;
 //! Rows looked at for being as near as the last one.
@@ -218,8 +220,13 @@ std::optional<double> CandidateSearch::ShareNearby() const {
 	if (passed_count == 0) {
 		return tested * selectivity < EXPECTED_PASSES ? std::optional<double>(selectivity) : std::nullopt;
 	}
-	const auto weight = MinValue(PRIOR_PASSES / selectivity, tested);
-	return (double(passed_count) + weight * selectivity) / (tested + weight);
+	return SmoothedShare(double(passed_count), tested);
+}
+
+double CandidateSearch::SmoothedShare(double passed, double seen) const {
+	const auto selectivity = Selectivity();
+	const auto weight = MinValue(PRIOR_PASSES / selectivity, seen);
+	return (passed + weight * selectivity) / (seen + weight);
 }
 
 bool CandidateSearch::MayGoOnTesting(idx_t open) {
@@ -317,9 +324,8 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 }
 
 bool CandidateSearch::Settle(string &doubt) {
+	const auto selectivity = Selectivity();
 	const auto visit_max = costs.Exact(double(accepted->Rows().Count()), true) / costs.Visits(1);
-	// Without another row for so long there is no telling how far the next one is.
-	const auto dry_max = MaxValue<double>(WINDOW_VISITS, PATIENCE * visit_max);
 	const auto start = cursor->Progress();
 	auto last_gain = start;
 	auto now = start;
@@ -334,9 +340,13 @@ bool CandidateSearch::Settle(string &doubt) {
 		const auto visited = double(now.visited - start.visited);
 		const auto gained = double(now.listed - start.listed);
 		const auto missing = double(list_size - now.listed);
+		// Without another row for so long there is no telling how far the next one is.
+		const auto patience = (gained == 0 ? EXPECTED_PASSES : 2 * EXPECTED_PASSES) / selectivity;
+		const auto dry_max = std::max({double(WINDOW_VISITS), PATIENCE * visit_max, patience});
 		const auto is_dry = missing > 0 && double(now.visited - last_gain.visited) > dry_max;
-		const auto is_slow = gained > 0 && visited >= WINDOW_VISITS && missing * visited / gained > visit_max;
-		if (visited > visit_max || is_dry || is_slow) {
+		const auto is_slow =
+		    gained > 0 && visited >= WINDOW_VISITS && missing / SmoothedShare(gained, visited) > REGRET * visit_max;
+		if (visited > REGRET * visit_max || is_dry || is_slow) {
 			doubt = StringUtil::Format("%llu of %llu nodes near the query qualify", now.listed, now.visited);
 			return false;
 		}

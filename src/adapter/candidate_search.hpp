@@ -52,6 +52,8 @@ private:
 	//! The share of the nodes near the query that qualify, by what is known of all rows and what the tests say; unset:
 	//! rows that qualify keep away from the query.
 	std::optional<double> ShareNearby() const;
+	//! The share of rows that qualify where `passed` of `seen` do.
+	double SmoothedShare(double passed, double seen) const;
 	//! Half a list was tested without finding enough, `open` rows are missing: false when another strategy costs less,
 	//! by what passed so far.
 	bool MayGoOnTesting(idx_t open);

@@ -111,6 +111,8 @@ struct SearchCursor::Impl {
 	void SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
 		accepts = std::move(accepts_p);
 		list_size = std::max<uint32_t>(list_size_p, 1);
+		// What was returned before was no part of this list.
+		returned = 0;
 		search->SetFilter([this](RowId row_id) { return row_id != NO_ROW && accepts(row_id); }, list_size);
 		pending.erase(std::remove_if(pending.begin(), pending.end(),
 		                             [&](const Neighbor &neighbor) { return !accepts(neighbor.row_id); }),

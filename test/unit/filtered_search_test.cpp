@@ -71,6 +71,18 @@ TEST_F(FilteredSearch, SetMidwayVisitsNoBlockTwiceAndReturnsEveryAcceptedRowOnce
 	EXPECT_EQ(counters.distances_exact, ROWS);
 }
 
+TEST_F(FilteredSearch, ALongListBeforeTheFilterMakesTheOneAfterItNoLonger) {
+	SearchCursor fresh = index->Search(Query(3), K, 20, 4);
+	fresh.SetFilter(MultipleOf(50), 20);
+	EXPECT_EQ(fresh.Next(K).size(), K);
+	SearchCursor midway = index->Search(Query(3), K, 50, 4);
+	EXPECT_EQ(midway.Next(40).size(), 40U);
+	midway.SetFilter(MultipleOf(50), 20);
+	EXPECT_GT(midway.Next(K - 1).size(), 0U);
+	// The beams are others, so that the way may be a little longer.
+	EXPECT_LE(midway.Progress().visited, fresh.Progress().visited * 11 / 10);
+}
+
 TEST_F(FilteredSearch, StopsWhereItIsToldAndGoesOn) {
 	SearchCursor cursor = index->Search(Query(1), K, 10, 4);
 	cursor.SetFilter(MultipleOf(100), 20);

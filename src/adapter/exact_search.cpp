@@ -2,6 +2,7 @@
 
 #include "adapter/filter_strategy.hpp"
 
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include "duckdb/storage/data_table.hpp"

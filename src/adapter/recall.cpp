@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"

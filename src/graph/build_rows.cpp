@@ -1,7 +1,7 @@
 #include "graph/build_rows.hpp"
 
 #include "base/error.hpp"
-#include "vector/distance.hpp"
+#include "vector/convert.hpp"
 
 #include <algorithm>
 #include <cstring>

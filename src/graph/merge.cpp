@@ -1,6 +1,7 @@
 #include "graph/merge.hpp"
 
 #include "base/error.hpp"
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "graph/node.hpp"
 
 #include "base/error.hpp"
-#include "vector/distance.hpp"
+#include "vector/convert.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "base/error.hpp"
 #include "graph/search.hpp"
 #include "index/index_state.hpp"
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>

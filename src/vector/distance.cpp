@@ -22,7 +22,7 @@ using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 constexpr size_t FLOAT_LANES = hn::MaxLanes(FloatTag());
 
-//! True where masked loads of floats and half conversions are instructions rather than emulations.
+//! True where masked loads of floats are instructions rather than emulations.
 #define LMD_HAS_AVX2 (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
 
 //! The first `count` elements (fewer than a vector) from `source`, then zeros.
@@ -117,6 +117,40 @@ void ProductsFloat(const float *a, const float *b, size_t dims, float *products)
 	products[0] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.ab, odd.ab)));
 	products[1] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.aa, odd.aa)));
 	products[2] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.bb, odd.bb)));
+}
+
+//! Four rows at a time, so that each load of the query serves four and no row waits for its own sums.
+void SquaredL2Rows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
+	constexpr size_t ROWS = 4;
+	const FloatTag tag;
+	for (size_t begin = 0; begin < count; begin += ROWS) {
+		const float *row[ROWS];
+		FloatVector even[ROWS];
+		FloatVector odd[ROWS];
+		for (size_t r = 0; r < ROWS; r++) {
+			row[r] = rows + std::min(begin + r, count - 1) * dims; // what is missing at the end is the last row again
+			even[r] = odd[r] = hn::Zero(tag);
+		}
+		size_t i = 0;
+		for (; i + 2 * FLOAT_LANES <= dims; i += 2 * FLOAT_LANES) {
+			const FloatVector first = hn::LoadU(tag, query + i);
+			const FloatVector second = hn::LoadU(tag, query + i + FLOAT_LANES);
+			for (size_t r = 0; r < ROWS; r++) {
+				even[r] = SquaredL2Step::Add(even[r], first, hn::LoadU(tag, row[r] + i));
+				odd[r] = SquaredL2Step::Add(odd[r], second, hn::LoadU(tag, row[r] + i + FLOAT_LANES));
+			}
+		}
+		for (; i < dims; i += FLOAT_LANES) {
+			const size_t left = std::min(FLOAT_LANES, dims - i);
+			const FloatVector part = LoadTail(tag, query + i, left);
+			for (size_t r = 0; r < ROWS; r++) {
+				even[r] = SquaredL2Step::Add(even[r], part, LoadTail(tag, row[r] + i, left));
+			}
+		}
+		for (size_t r = 0; r < std::min(ROWS, count - begin); r++) {
+			sums[begin + r] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even[r], odd[r])));
+		}
+	}
 }
 
 using ShortTag = hn::ScalableTag<int16_t>;
@@ -215,90 +249,6 @@ void ProductsByte(const int8_t *a, const int8_t *b, size_t dims, int32_t *produc
 	SumByteProducts<true>(a, b, dims, products);
 }
 
-void WidenBytes(const int8_t *source, float *target, size_t dims) {
-	const FloatTag tag;
-	const hn::Rebind<int8_t, FloatTag> byte_tag;
-	size_t i = 0;
-	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
-		const auto integers = hn::PromoteTo(IntTag(), hn::LoadU(byte_tag, source + i));
-		hn::StoreU(hn::ConvertTo(tag, integers), tag, target + i);
-	}
-	for (; i < dims; i++) {
-		target[i] = static_cast<float>(source[i]);
-	}
-}
-
-//! Round to nearest even, for finite values inside +-65504. The float's own rounding does the work: adding a power of
-//! two whose last bit is the half's last bit drops exactly the bits the half does not have.
-HWY_INLINE uint16_t HalfOf(float value) {
-	uint32_t bits;
-	std::memcpy(&bits, &value, sizeof(bits));
-	const uint32_t sign = (bits >> 16) & 0x8000u;
-	const uint32_t magnitude = bits & 0x7FFFFFFFu;
-	if (magnitude < 0x38800000u) { // below 2^-14: a subnormal half, a multiple of 2^-24; 0.5 has its last bit there
-		float absolute;
-		std::memcpy(&absolute, &magnitude, sizeof(absolute));
-		const float shifted = absolute + 0.5f;
-		uint32_t shifted_bits;
-		std::memcpy(&shifted_bits, &shifted, sizeof(shifted_bits));
-		return static_cast<uint16_t>(sign | (shifted_bits - 0x3F000000u));
-	}
-	// 13 mantissa bits go; the exponent bias changes from 127 to 15.
-	const uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
-	return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
-}
-
-HWY_INLINE float FloatOf(uint16_t half) {
-	const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-	const uint32_t exponent = (half >> 10) & 31u;
-	const uint32_t mantissa = half & 0x3FFu;
-	uint32_t bits;
-	if (exponent == 0) {
-		const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-		std::memcpy(&bits, &magnitude, sizeof(bits));
-	} else {
-		bits = ((exponent == 31 ? 255u : exponent + 112u) << 23) | (mantissa << 13);
-	}
-	bits |= sign;
-	float value;
-	std::memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
-void FloatsToHalves(const float *source, uint16_t *target, size_t dims) {
-	constexpr float HALF_MAX = 65504.0f;
-	size_t i = 0;
-#if LMD_HAS_AVX2
-	const FloatTag tag;
-	const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
-	const hn::Rebind<uint16_t, FloatTag> bits_tag;
-	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
-		const FloatVector clamped =
-		    hn::Max(hn::Set(tag, -HALF_MAX), hn::Min(hn::LoadU(tag, source + i), hn::Set(tag, HALF_MAX)));
-		hn::StoreU(hn::BitCast(bits_tag, hn::DemoteTo(half_tag, clamped)), bits_tag, target + i);
-	}
-#endif
-	for (; i < dims; i++) {
-		target[i] = HalfOf(std::max(-HALF_MAX, std::min(source[i], HALF_MAX)));
-	}
-}
-
-void HalvesToFloats(const uint16_t *source, float *target, size_t dims) {
-	size_t i = 0;
-#if LMD_HAS_AVX2
-	const FloatTag tag;
-	const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
-	const hn::Rebind<uint16_t, FloatTag> bits_tag;
-	for (; i + FLOAT_LANES <= dims; i += FLOAT_LANES) {
-		const auto halves = hn::BitCast(half_tag, hn::LoadU(bits_tag, source + i));
-		hn::StoreU(hn::PromoteTo(tag, halves), tag, target + i);
-	}
-#endif
-	for (; i < dims; i++) {
-		target[i] = FloatOf(source[i]);
-	}
-}
-
 #undef LMD_HAS_AVX2
 
 } // namespace
@@ -316,9 +266,7 @@ HWY_EXPORT(InnerProductFloat);
 HWY_EXPORT(InnerProductByte);
 HWY_EXPORT(ProductsFloat);
 HWY_EXPORT(ProductsByte);
-HWY_EXPORT(WidenBytes);
-HWY_EXPORT(FloatsToHalves);
-HWY_EXPORT(HalvesToFloats);
+HWY_EXPORT(SquaredL2Rows);
 
 //! The order of the two comparisons is DuckDB's: 0/0 falls through std::min and ends at -1, so the distance is 2.
 //! Source: DuckDB 1.4.4, core_functions/array_kernels.hpp, CosineSimilarityOp.
@@ -378,16 +326,8 @@ float Distance(Metric metric, const int8_t *a, const int8_t *b, size_t dims) {
 	return MetricDistance(metric, a, b, dims);
 }
 
-void WidenInt8(const int8_t *source, float *target, size_t dims) {
-	HWY_DYNAMIC_DISPATCH(WidenBytes)(source, target, dims);
-}
-
-void FloatToHalf(const float *source, uint16_t *target, size_t dims) {
-	HWY_DYNAMIC_DISPATCH(FloatsToHalves)(source, target, dims);
-}
-
-void HalfToFloat(const uint16_t *source, float *target, size_t dims) {
-	HWY_DYNAMIC_DISPATCH(HalvesToFloats)(source, target, dims);
+void DistancesToRows(const float *query, const float *rows, size_t count, size_t dims, float *distances) {
+	HWY_DYNAMIC_DISPATCH(SquaredL2Rows)(query, rows, count, dims, distances);
 }
 
 } // namespace lm_diskann

@@ -24,10 +24,8 @@ float CosineDistance(const int8_t *a, const int8_t *b, size_t dims);
 float Distance(Metric metric, const float *a, const float *b, size_t dims);
 float Distance(Metric metric, const int8_t *a, const int8_t *b, size_t dims);
 
-//! target[i] = source[i] as float; exact.
-void WidenInt8(const int8_t *source, float *target, size_t dims);
-//! IEEE half precision, round to nearest even; values beyond 65504 saturate to +-65504.
-void FloatToHalf(const float *source, uint16_t *target, size_t dims);
-void HalfToFloat(const uint16_t *source, float *target, size_t dims);
+//! distances[i] = SquaredL2 of `query` and row i of `rows`: `count` x `dims` floats. Faster than one by one; sums may
+//! differ from those in the last bits.
+void DistancesToRows(const float *query, const float *rows, size_t count, size_t dims, float *distances);
 
 } // namespace lm_diskann

@@ -2,6 +2,7 @@
 // int8), for every tail length, unaligned pointers and the extremes of int8; zero norms and clamping follow DuckDB's
 // array_cosine_distance; halves round to nearest even. Inputs end at the end of an allocation, so that the address
 // sanitizer sees a read past it.
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include "unit/simd_targets.hpp"
@@ -167,6 +168,27 @@ TEST(DistanceTest, DistanceChoosesByMetric) {
 	EXPECT_EQ(Distance(Metric::L2SQ, c.data(), d.data(), 3), 12.0f);
 	EXPECT_EQ(Distance(Metric::IP, c.data(), d.data(), 3), -14.0f);
 	EXPECT_EQ(Distance(Metric::COSINE, c.data(), d.data(), 3), CosineDistance(c.data(), d.data(), 3));
+}
+
+TEST(DistanceTest, DistancesToRowsAreThoseOfEachRow) {
+	std::mt19937_64 random(SEED);
+	std::normal_distribution<float> normal;
+	OnEveryTarget([&] {
+		for (const size_t dims : {1, 15, 16, 17, 31, 33, 64, 100, 784}) {
+			for (size_t count = 1; count <= 9; count++) {
+				const Elements<float> query(dims, 1);
+				const Elements<float> rows(count * dims, 1);
+				std::generate_n(query.data(), dims, [&] { return normal(random); });
+				std::generate_n(rows.data(), count * dims, [&] { return normal(random); });
+				std::vector<float> distances(count);
+				DistancesToRows(query.data(), rows.data(), count, dims, distances.data());
+				for (size_t row = 0; row < count; row++) {
+					const float expected = SquaredL2(query.data(), rows.data() + row * dims, dims);
+					EXPECT_NEAR(distances[row], expected, 1e-5F * expected) << dims << " dims, row " << row;
+				}
+			}
+		}
+	});
 }
 
 TEST(DistanceTest, WidenInt8IsExact) {

@@ -5,20 +5,21 @@
 #include "vector/code_kernels.hpp"
 #include "vector/code_levels.hpp"
 #include "vector/distance.hpp"
+#include "vector/rotation.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
 namespace lm_diskann {
 
 namespace {
 
 constexpr uint32_t QUANTIZER_VERSION = 1;
-constexpr size_t ROTATION_ROUNDS = 4;
 constexpr uint64_t DIMS_MAX = 16384;
+//! Squared lengths between this and its inverse keep all bits that floats have.
+constexpr float SAFE_SQUARE_MIN = 1e-20F;
 //! Threshold of ternary weight networks (Li et al., 2016): near the optimum once the vector is rotated.
 constexpr float TERNARY_THRESHOLD = 0.7F;
 
@@ -36,61 +37,6 @@ static_assert(sizeof(StoredQuantizer) == 24);
 
 size_t PaddedDims(size_t dims) {
 	return (dims + CODE_GROUP_DIMS - 1) / CODE_GROUP_DIMS * CODE_GROUP_DIMS;
-}
-
-//! One step of the transform below: sums and differences of elements `half` apart.
-void HadamardStep(float *values, size_t size, size_t half) {
-	for (size_t begin = 0; begin < size; begin += 2 * half) {
-		float *low = values + begin;
-		float *high = low + half;
-		for (size_t i = 0; i < half; i++) {
-			const float a = low[i];
-			const float b = high[i];
-			low[i] = a + b;
-			high[i] = a - b;
-		}
-	}
-}
-
-//! The steps 1, 2 and 4 of eight elements, which are too short for loops.
-void HadamardOfEight(float *v) {
-	const float a0 = v[0] + v[1], a1 = v[0] - v[1], a2 = v[2] + v[3], a3 = v[2] - v[3];
-	const float a4 = v[4] + v[5], a5 = v[4] - v[5], a6 = v[6] + v[7], a7 = v[6] - v[7];
-	const float b0 = a0 + a2, b1 = a1 + a3, b2 = a0 - a2, b3 = a1 - a3;
-	const float b4 = a4 + a6, b5 = a5 + a7, b6 = a4 - a6, b7 = a5 - a7;
-	v[0] = b0 + b4, v[1] = b1 + b5, v[2] = b2 + b6, v[3] = b3 + b7;
-	v[4] = b0 - b4, v[5] = b1 - b5, v[6] = b2 - b6, v[7] = b3 - b7;
-}
-
-//! Fast Walsh-Hadamard transform of `size` floats (a power of two), scaled to keep lengths.
-void Hadamard(float *values, size_t size) {
-	size_t half = 1;
-	if (size >= 8) {
-		for (size_t begin = 0; begin < size; begin += 8) {
-			HadamardOfEight(values + begin);
-		}
-		half = 8;
-	}
-	for (; half < size; half *= 2) {
-		HadamardStep(values, size, half);
-	}
-	const float scale = 1.0F / std::sqrt(float(size));
-	for (size_t i = 0; i < size; i++) {
-		values[i] *= scale;
-	}
-}
-
-//! Turns each coordinate of the first half with one of the last half by 45 degrees: windows that hardly overlap mix
-//! (Kac's walk).
-void MixHalves(float *values, size_t dims) {
-	constexpr float HALF_ROOT = 0.70710678F;
-	float *high = values + (dims - dims / 2);
-	for (size_t i = 0; i < dims / 2; i++) {
-		const float a = values[i];
-		const float b = high[i];
-		values[i] = (a + b) * HALF_ROOT;
-		high[i] = (a - b) * HALF_ROOT;
-	}
 }
 
 // Each SIMD target adds in its own order, so its sums differ from another's in the last bits. A code must be the same
@@ -200,21 +146,7 @@ bool Quantizer::Normalize(const float *source, float *target, size_t dims) {
 }
 
 void Quantizer::Rotate(const float *source, float *target) const {
-	std::memcpy(target, source, dims * sizeof(float));
-	size_t window = 1;
-	while (2 * window <= dims) {
-		window *= 2;
-	}
-	for (size_t round = 0; round < ROTATION_ROUNDS; round++) {
-		const float *sign = signs.data() + round * dims;
-		for (size_t i = 0; i < dims; i++) {
-			target[i] *= sign[i];
-		}
-		Hadamard(round % 2 == 0 ? target : target + (dims - window), window);
-		if (window < dims) { // else it would undo the last step of the transform
-			MixHalves(target, dims);
-		}
-	}
+	RotateVector(signs.data(), source, target, dims);
 }
 
 void Quantizer::RotateReferences() {
@@ -222,15 +154,17 @@ void Quantizer::RotateReferences() {
 	for (size_t k = 0; k < ReferenceCount(); k++) {
 		Rotate(Reference(k), rotated_references.data() + k * dims);
 	}
+	reference_table = ReferenceTable(metric, rotated_references.data(), ReferenceCount(), dims);
 }
 
-uint16_t Quantizer::NearestOf(const float *vector) const {
+uint16_t Quantizer::NearestOf(const float *vector, float *distances) const {
+	DistancesToRows(vector, references.data(), ReferenceCount(), dims, distances);
 	// Above the relative error of SIMD sums; within it the portable sums decide.
 	constexpr float ROUNDING = 1e-4F;
 	float nearest = std::numeric_limits<float>::infinity();
 	size_t found = 0;
 	for (size_t k = 0; k < ReferenceCount(); k++) {
-		const float distance = SquaredL2(vector, Reference(k), dims);
+		const float distance = distances[k];
 		const bool is_clear = distance < nearest * (1 - ROUNDING);
 		const bool is_close = !is_clear && distance <= nearest * (1 + ROUNDING);
 		if (is_clear || (is_close && PortableSquaredL2(vector, Reference(k), dims) <
@@ -243,18 +177,19 @@ uint16_t Quantizer::NearestOf(const float *vector) const {
 }
 
 uint16_t Quantizer::NearestReference(const float *vector, std::vector<float> &scratch) const {
+	scratch.resize(std::max(scratch.size(), dims + ReferenceCount()));
+	float *distances = scratch.data() + dims;
 	if (metric != Metric::COSINE) {
-		return NearestOf(vector);
+		return NearestOf(vector, distances);
 	}
-	scratch.resize(std::max(scratch.size(), dims));
 	Normalize(vector, scratch.data(), dims);
-	return NearestOf(scratch.data());
+	return NearestOf(scratch.data(), distances);
 }
 
 CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<float> &scratch) const {
 	const size_t padded = PaddedDims(dims);
-	// [unit vector | rotated residual | levels as bytes]
-	scratch.resize(std::max(scratch.size(), 2 * dims + padded / sizeof(float)));
+	// [unit vector | rotated residual | levels as bytes | distances to references]
+	scratch.resize(std::max(scratch.size(), 2 * dims + padded / sizeof(float) + ReferenceCount()));
 	float *unit = scratch.data();
 	float *residual = unit + dims;
 	auto *levels = reinterpret_cast<uint8_t *>(residual + dims);
@@ -264,7 +199,7 @@ CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<fl
 		source = unit;
 	}
 	CodeScalars scalars;
-	scalars.reference = NearestOf(source);
+	scalars.reference = NearestOf(source, residual + dims + padded / sizeof(float));
 	const float *rotated_reference = rotated_references.data() + scalars.reference * dims;
 	Rotate(source, residual);
 	for (size_t i = 0; i < dims; i++) {
@@ -313,53 +248,44 @@ void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	query.scratch.resize(2 * dims);
 	float *source = query.scratch.data();
 	float *rotated = source + dims;
+	std::memcpy(source, vector, dims * sizeof(float));
 	if (metric == Metric::COSINE) {
-		Normalize(vector, source, dims);
-	} else {
-		std::memcpy(source, vector, dims * sizeof(float));
+		// A query's bits need not be the same everywhere; a sum that leaves the range of floats is left to doubles.
+		const float squared_norm = InnerProduct(vector, vector, dims);
+		if (squared_norm > SAFE_SQUARE_MIN && squared_norm < 1 / SAFE_SQUARE_MIN) {
+			const float scale = 1 / std::sqrt(squared_norm);
+			std::transform(source, source + dims, source, [&](float value) { return value * scale; });
+		} else {
+			Normalize(vector, source, dims);
+		}
 	}
 	Rotate(source, rotated);
-	float largest = 0;
-	for (size_t i = 0; i < dims; i++) {
-		largest = std::max(largest, std::fabs(rotated[i]));
-	}
+	const float largest = LargestMagnitude(rotated, dims);
 	query.step = largest > 0 && std::isfinite(largest) ? largest / 127.0F : 1.0F;
-	const float inverse = 1.0F / query.step;
-	query.rotated_sum = 0;
-	for (size_t i = 0; i < dims; i++) {
-		// In this order an overflow that made NaN becomes 127.
-		const float bounded = std::max(std::min(127.0F, rotated[i] * inverse), -127.0F);
-		// Leaves no bit behind the point: rounds to the nearest, to even between two.
-		constexpr float ROUNDER = 12582912.0F; // 1.5 * 2^23
-		query.rounded[i] = int8_t((bounded + ROUNDER) - ROUNDER);
-		query.rotated_sum += query.rounded[i];
-	}
+	query.rotated_sum = RoundToInt8(rotated, 1.0F / query.step, query.rounded.data(), dims);
 	ArrangeQuery(bits, query.rounded.data(), padded, query.rotated.data());
-	PrepareReferences(source, query);
+	PrepareReferences(rotated, query);
 }
 
-void Quantizer::PrepareReferences(const float *source, PreparedQuery &query) const {
+void Quantizer::PrepareReferences(const float *rotated, PreparedQuery &query) const {
 	const size_t count = ReferenceCount();
 	std::vector<float> &terms = query.reference_terms;
 	terms.resize(count + 1);
 	terms[count] = std::numeric_limits<float>::infinity();
+	reference_table.Distances(rotated, terms.data(), query.reference_scratch);
+	// Few references improve on what is listed once the list is full, so inserting costs next to nothing.
+	std::vector<uint16_t> &nearest = query.nearest_references;
+	nearest.assign(std::min(count, PreparedQuery::NEAREST_COUNT), uint16_t(count));
 	for (size_t k = 0; k < count; k++) {
-		const float term = metric == Metric::IP       ? -InnerProduct(source, Reference(k), dims)
-		                   : metric == Metric::COSINE ? SquaredL2(source, Reference(k), dims) / 2
-		                                              : SquaredL2(source, Reference(k), dims);
-		// Overflow can make NaN; it must not reach an ordering.
-		terms[k] = term == term ? term : std::numeric_limits<float>::infinity();
+		if (!(terms[k] < terms[nearest.back()])) {
+			continue;
+		}
+		size_t place = nearest.size() - 1;
+		for (; place > 0 && terms[k] < terms[nearest[place - 1]]; place--) {
+			nearest[place] = nearest[place - 1];
+		}
+		nearest[place] = uint16_t(k);
 	}
-	query.nearest_references.resize(count);
-	std::iota(query.nearest_references.begin(), query.nearest_references.end(), uint16_t(0));
-	const auto is_nearer = [&](uint16_t a, uint16_t b) {
-		return terms[a] < terms[b] || (terms[a] == terms[b] && a < b);
-	};
-	const auto sorted_end = query.nearest_references.begin() + ptrdiff_t(std::min(count, PreparedQuery::NEAREST_COUNT));
-	if (sorted_end != query.nearest_references.end()) {
-		std::nth_element(query.nearest_references.begin(), sorted_end, query.nearest_references.end(), is_nearer);
-	}
-	std::sort(query.nearest_references.begin(), sorted_end, is_nearer);
 }
 
 void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,
@@ -383,7 +309,8 @@ void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const
 }
 
 size_t Quantizer::MemoryBytes() const {
-	return (signs.size() + references.size() + rotated_references.size()) * sizeof(float);
+	return (signs.size() + references.size() + rotated_references.size()) * sizeof(float) +
+	       reference_table.MemoryBytes();
 }
 
 std::vector<uint8_t> Quantizer::Serialize() const {

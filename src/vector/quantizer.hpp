@@ -18,6 +18,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "base/types.hpp"
+#include "vector/reference_table.hpp"
 #include "vector/vector_types.hpp"
 
 #include <vector>
@@ -42,8 +43,8 @@ static constexpr uint16_t REFERENCE_MASK = 0x7FFF;
 
 //! A query made ready for estimates. Belongs to one thread; reuse it to avoid allocation.
 struct PreparedQuery {
-	//! So many references are in order.
-	static constexpr size_t NEAREST_COUNT = 16;
+	//! So many references are kept in order.
+	static constexpr size_t NEAREST_COUNT = 8;
 
 	//! Rounded rotated query, in the order that the kernels meet it.
 	AlignedBuffer<int8_t> rotated;
@@ -53,11 +54,13 @@ struct PreparedQuery {
 	int32_t rotated_sum = 0;
 	//! A_k for each reference: |q-c_k|^2, -<q,c_k> or half the former; K floats, then +infinity for ids out of range.
 	std::vector<float> reference_terms;
-	//! All references, the nearest NEAREST_COUNT first and ascending by their term, the others in any order.
+	//! The NEAREST_COUNT references (or all, if they are fewer) of the smallest terms, ascending; the number of
+	//! references stands for none (what is infinitely far is not near).
 	std::vector<uint16_t> nearest_references;
 	//! Scratch of Prepare.
 	std::vector<float> scratch;
 	std::vector<int8_t> rounded;
+	std::vector<int16_t> reference_scratch;
 };
 
 //! Trained compression of vectors of one index. Immutable after construction, so any number of threads may use it.
@@ -131,8 +134,9 @@ private:
 	//! Scales to unit length; false when the length is zero or not finite.
 	static bool Normalize(const float *source, float *target, size_t dims);
 	void RotateReferences();
-	void PrepareReferences(const float *source, PreparedQuery &query) const;
-	uint16_t NearestOf(const float *vector) const;
+	void PrepareReferences(const float *rotated, PreparedQuery &query) const;
+	//! `distances`: scratch for one of each reference.
+	uint16_t NearestOf(const float *vector, float *distances) const;
 
 	Metric metric;
 	CodeFamily family;
@@ -143,6 +147,7 @@ private:
 	//! K x dims, original space, and the same rotated.
 	std::vector<float> references;
 	std::vector<float> rotated_references;
+	ReferenceTable reference_table;
 };
 
 } // namespace lm_diskann

@@ -65,8 +65,9 @@ size_t QuantizerTraining::ItemCount() const {
 }
 
 void QuantizerTraining::RunItem(size_t item) {
+	std::vector<float> distances(quantizer.ReferenceCount());
 	for (size_t i = item * ITEM_SIZE; i < std::min(order.size(), (item + 1) * ITEM_SIZE); i++) {
-		nearest[i] = quantizer.NearestOf(rows.data() + order[i] * quantizer.dims);
+		nearest[i] = quantizer.NearestOf(rows.data() + order[i] * quantizer.dims, distances.data());
 	}
 }
 

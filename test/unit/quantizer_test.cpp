@@ -348,11 +348,7 @@ TEST(QuantizerTest, PrepareOrdersTheNearestReferences) {
 		for (size_t i = 0; i < PreparedQuery::NEAREST_COUNT; i++) {
 			EXPECT_EQ(query.reference_terms[query.nearest_references[i]], sorted_terms[i]);
 		}
-		std::vector<uint16_t> all(query.nearest_references);
-		std::sort(all.begin(), all.end());
-		for (size_t k = 0; k < count; k++) {
-			EXPECT_EQ(all[k], k);
-		}
+		EXPECT_EQ(query.nearest_references.size(), PreparedQuery::NEAREST_COUNT);
 		if (metric != Metric::IP) {
 			std::vector<float> scratch;
 			EXPECT_EQ(query.nearest_references[0], quantizer.NearestReference(rows.data(), scratch));

@@ -6,7 +6,7 @@ namespace lm_diskann {
 
 namespace {
 
-constexpr size_t INITIAL_SIZE = 4096;
+constexpr size_t INITIAL_SIZE = 1024;
 
 } // namespace
 

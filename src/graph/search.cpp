@@ -13,15 +13,15 @@ namespace {
 
 //! References whose entry nodes start a search.
 constexpr size_t ENTRY_COUNT = 4;
-//! Candidates that stay in the heap beyond those that fill the list.
-constexpr size_t FRONTIER_SPARE = 32;
 
-//! Has the processor load a block while it works on the one before.
+thread_local std::unique_ptr<SearchMemory> spare_memory;
+
+//! Has the processor load a block at once rather than as it is read.
 void Prefetch(const uint8_t *bytes, size_t size) {
 	constexpr size_t CACHE_LINE = 64;
 	constexpr size_t SIZE_MAX_AHEAD = 8192; // the rest is read in order, which the processor notices by itself
 	for (size_t i = 0; i < std::min(size, SIZE_MAX_AHEAD); i += CACHE_LINE) {
-		__builtin_prefetch(bytes + i, 0, 2);
+		__builtin_prefetch(bytes + i);
 	}
 }
 
@@ -32,93 +32,70 @@ float OrInfinity(float distance) {
 
 } // namespace
 
-BeamSearch::BeamSearch(const Graph &graph_p, const float *query_p, uint32_t beam_width_p)
-    : graph(graph_p), query(query_p, query_p + graph_p.layout.dims),
-      beam_width(std::clamp<uint32_t>(beam_width_p, 1, BEAM_WIDTH_MAX)), decoded(graph_p.layout.dims),
-      estimates(graph_p.layout.max_degree), near(graph_p.layout.max_degree), beam_refs(BEAM_WIDTH_MAX) {
+BeamSearch::BeamSearch(const Graph &graph_p, const float *query, uint32_t beam_width_p)
+    : graph(graph_p), memory(std::move(spare_memory)),
+      beam_width(std::clamp<uint32_t>(beam_width_p, 1, BEAM_WIDTH_MAX)) {
+	if (!memory) {
+		memory = std::make_unique<SearchMemory>();
+	}
+	memory->query.assign(query, query + graph.layout.dims);
+	memory->frontier.Clear();
+	memory->nearest_expanded.clear();
+	memory->visits.clear();
+	memory->decoded.resize(graph.layout.dims);
+	memory->estimates.resize(graph.layout.max_degree);
+	memory->ahead_refs.resize(BEAM_WIDTH_MAX);
 	if (graph.node_end == 0) {
 		return;
 	}
-	graph.quantizer.Prepare(query.data(), prepared);
+	const PreparedQuery &prepared = memory->prepared;
+	Frontier &frontier = memory->frontier;
+	graph.quantizer.Prepare(query, memory->prepared);
+	frontier.Expect(ENTRY_COUNT);
 	size_t started = 0;
 	for (const uint16_t reference : prepared.nearest_references) {
 		const NodeId entry = reference < graph.entries.size() ? graph.entries[reference] : NO_NODE;
-		if (entry == NO_NODE || seen.Contains(entry)) {
+		if (entry == NO_NODE || frontier.Knows(entry)) {
 			continue;
 		}
-		// The reference's own distance stands for its entry until the block is read.
-		PushCandidate({prepared.reference_terms[reference], entry});
+		// The reference's own distance stands for its entry until the block is read. Its product says little of the
+		// products in its cell, whose rows may be far longer: there every entry is expanded.
+		const float distance =
+		    graph.metric == Metric::IP ? std::numeric_limits<float>::lowest() : prepared.reference_terms[reference];
+		frontier.Push({distance, entry});
 		if (++started == ENTRY_COUNT) {
 			break;
 		}
 	}
+	if (started == 0) {
+		StartAt(graph.entries);
+	}
+}
+
+BeamSearch::~BeamSearch() {
+	DropReadAhead(); // an error may have left pins
+	if (memory->visits.size() <= SearchMemory::VISITS_KEPT_MAX) {
+		spare_memory = std::move(memory);
+	}
 }
 
 bool BeamSearch::StartAt(const std::vector<NodeId> &entries) {
+	Frontier &frontier = memory->frontier;
 	bool has_started = false;
 	for (size_t reference = 0; reference < entries.size(); reference++) {
-		if (entries[reference] != NO_NODE && !seen.Contains(entries[reference])) {
-			PushCandidate({prepared.reference_terms[reference], entries[reference]});
+		if (entries[reference] != NO_NODE && !frontier.Knows(entries[reference])) {
+			frontier.Push({memory->prepared.reference_terms[reference], entries[reference]});
 			has_started = true;
 		}
 	}
 	return has_started;
 }
 
-bool BeamSearch::IsBeyondList(float distance) const {
-	return nearest_expanded.size() >= list_size && list_size > 0 && distance >= nearest_expanded.front();
-}
-
-void BeamSearch::PushCandidate(Candidate candidate) {
-	LMD_DCHECK(candidate.distance == candidate.distance, "a candidate's distance is not a number");
-	if (!seen.Insert(candidate.node)) {
-		return;
-	}
-	frontier.push_back(candidate);
-	std::push_heap(frontier.begin(), frontier.end(), std::greater<Candidate>());
-	if (frontier.size() >= frontier_room) {
-		LimitFrontier();
-	}
-}
-
-void BeamSearch::LimitFrontier() {
-	// About as many as will be expanded.
-	const size_t kept = size_t(list_size) + FRONTIER_SPARE;
-	frontier_room = frontier.size() + kept;
-	if (frontier.size() <= kept) {
-		return;
-	}
-	distances.clear();
-	for (const Candidate &candidate : frontier) {
-		distances.push_back(candidate.distance);
-	}
-	std::nth_element(distances.begin(), distances.begin() + ptrdiff_t(kept), distances.end());
-	frontier_limit = distances[kept];
-}
-
-void BeamSearch::PushOverflow() {
-	frontier_limit = std::numeric_limits<float>::infinity();
-	frontier_room = 0;
-	std::vector<Candidate> remembered;
-	remembered.swap(overflow);
-	for (const Candidate &candidate : remembered) {
-		// No limit applies here but the last: what was kept back must be able to come in.
-		if (IsBeyondList(candidate.distance) || candidate.distance > frontier_limit) {
-			overflow.push_back(candidate);
-		} else {
-			PushCandidate(candidate);
-		}
-	}
-}
-
-bool BeamSearch::ListIsExhausted() const {
-	return frontier.empty() || IsBeyondList(frontier.front().distance);
-}
-
 void BeamSearch::SetListSize(uint32_t list_size_p) {
+	std::vector<float> &nearest_expanded = memory->nearest_expanded;
 	list_size = list_size_p;
 	nearest_expanded.clear();
-	for (const Visit &visit : visits) {
+	for (const Visit &visit : memory->visits) {
 		if (!accepts || accepts(visit.row_id)) {
 			nearest_expanded.push_back(visit.distance);
 		}
@@ -128,7 +105,7 @@ void BeamSearch::SetListSize(uint32_t list_size_p) {
 		nearest_expanded.resize(list_size);
 	}
 	std::make_heap(nearest_expanded.begin(), nearest_expanded.end());
-	PushOverflow();
+	memory->frontier.Expect(list_size);
 }
 
 void BeamSearch::SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
@@ -140,41 +117,83 @@ void BeamSearch::Expand(uint32_t list_size_p, size_t visit_max) {
 	if (list_size_p > list_size) {
 		SetListSize(list_size_p);
 	}
-	while (visits.size() < visit_max && ExpandBeam() > 0) {
+	while (memory->visits.size() < visit_max && ExpandNext()) {
 	}
+	// Nobody knows when the search goes on.
+	DropReadAhead();
 }
 
-size_t BeamSearch::ExpandBeam() {
-	beam_nodes.clear();
-	beam_pages.clear();
-	while (beam_nodes.size() < beam_width && !ListIsExhausted()) {
-		std::pop_heap(frontier.begin(), frontier.end(), std::greater<Candidate>());
-		beam_nodes.push_back(frontier.back().node);
-		beam_pages.push_back(graph.layout.PageOf(frontier.back().node));
-		frontier.pop_back();
-		RefillFrontier();
-	}
-	if (beam_nodes.empty()) {
-		return 0;
+bool BeamSearch::ExpandNext() {
+	NodeId nearest;
+	if (!memory->frontier.PopNearest(ListBound(), nearest)) {
+		return false;
 	}
 	counters.hops++;
+	const PageId id = graph.layout.PageOf(nearest);
 	PageCacheCounters cache_counters;
-	graph.cache->PinBatch(graph.file_key, Span<const PageId>(beam_pages.data(), beam_pages.size()), PageKind::NODES,
-	                      Span<PageRef>(beam_refs.data(), beam_pages.size()), cache_counters);
+	PageRef page = TakeReadAhead(id);
+	if (!page) {
+		page = graph.cache->PinCached(graph.file_key, id, PageKind::NODES, cache_counters);
+		counters.cache_hits += cache_counters.hits;
+	}
+	if (!page) {
+		ReadAhead(id);
+		page = TakeReadAhead(id);
+	}
+	Prefetch(page.data() + graph.layout.OffsetOf(nearest), graph.layout.node_bytes);
+	ExpandNode(nearest, page.data());
+	return true;
+}
+
+PageRef BeamSearch::TakeReadAhead(PageId id) {
+	std::vector<PageId> &ids = memory->ahead_ids;
+	const auto found = std::find(ids.begin(), ids.end(), id);
+	if (found == ids.end()) {
+		return PageRef();
+	}
+	PageRef &ref = memory->ahead_refs[size_t(found - ids.begin())];
+	PageRef page = std::move(ref);
+	ref = std::move(memory->ahead_refs[ids.size() - 1]);
+	*found = ids.back();
+	ids.pop_back();
+	return page;
+}
+
+void BeamSearch::ReadAhead(PageId first) {
+	std::vector<PageId> &ids = memory->ahead_ids;
+	std::vector<PageRef> &refs = memory->ahead_refs;
+	if (ids.size() + beam_width > BEAM_WIDTH_MAX) {
+		DropReadAhead();
+	}
+	const size_t begin = ids.size();
+	ids.push_back(first);
+	const float bound = ListBound();
+	for (size_t rank = 0; ids.size() < begin + beam_width; rank++) {
+		const Candidate *candidate = memory->frontier.Peek(rank);
+		if (!candidate || candidate->distance >= bound) {
+			break;
+		}
+		const PageId id = graph.layout.PageOf(candidate->node);
+		if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
+			ids.push_back(id);
+		}
+	}
+	PageCacheCounters cache_counters;
+	graph.cache->PinBatch(graph.file_key, Span<const PageId>(ids.data() + begin, ids.size() - begin), PageKind::NODES,
+	                      Span<PageRef>(refs.data() + begin, ids.size() - begin), cache_counters);
 	counters.cache_hits += cache_counters.hits;
 	counters.blocks_read += cache_counters.misses;
-	for (size_t i = 0; i < beam_nodes.size(); i++) {
-		if (i + 1 < beam_nodes.size()) {
-			Prefetch(beam_refs[i + 1].data() + graph.layout.OffsetOf(beam_nodes[i + 1]), graph.layout.node_bytes);
-		}
-		ExpandNode(beam_nodes[i], beam_refs[i].data());
-		beam_refs[i].Reset();
+}
+
+void BeamSearch::DropReadAhead() {
+	for (size_t i = 0; i < memory->ahead_ids.size(); i++) {
+		memory->ahead_refs[i].Reset();
 	}
-	RefillFrontier();
-	return beam_nodes.size();
+	memory->ahead_ids.clear();
 }
 
 void BeamSearch::KeepNearest(float distance) {
+	std::vector<float> &nearest_expanded = memory->nearest_expanded;
 	if (nearest_expanded.size() < list_size) {
 		nearest_expanded.push_back(distance);
 		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
@@ -187,44 +206,17 @@ void BeamSearch::KeepNearest(float distance) {
 
 void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
 	const NodeView node(graph.layout, page, id, graph.node_end);
-	const float distance =
-	    OrInfinity(Distance(graph.metric, query.data(), node.Vector(decoded.data()), graph.layout.dims));
+	const float distance = OrInfinity(
+	    Distance(graph.metric, memory->query.data(), node.Vector(memory->decoded.data()), graph.layout.dims));
 	counters.distances_exact++;
-	visits.push_back({distance, id, node.Row()});
+	memory->visits.push_back({distance, id, node.Row()});
 	if (!accepts || accepts(node.Row())) {
 		KeepNearest(distance);
 	}
-	graph.quantizer.Estimate(prepared, node.Codes(), node.Factors(), node.Biases(), node.References(), node.Degree(),
-	                         estimates.data());
+	graph.quantizer.Estimate(memory->prepared, node.Codes(), node.Factors(), node.Biases(), node.References(),
+	                         node.Degree(), memory->estimates.data());
 	counters.distances_estimated += node.Degree();
-	PushNeighbors(node);
-}
-
-void BeamSearch::PushNeighbors(const NodeView &node) {
-	const bool is_full = list_size > 0 && nearest_expanded.size() >= list_size;
-	const float bound = is_full ? std::min(frontier_limit, nearest_expanded.front()) : frontier_limit;
-	// Which neighbours are near cannot be foreseen: both lists are written, and only the one that is right grows.
-	size_t near_count = 0;
-	size_t far_count = overflow.size();
-	overflow.resize(far_count + node.Degree());
-	for (uint32_t i = 0; i < node.Degree(); i++) {
-		const bool is_near = estimates[i] < bound;
-		near[near_count] = i;
-		overflow[far_count] = {OrInfinity(estimates[i]), node.Neighbor(i)};
-		near_count += is_near ? 1 : 0;
-		far_count += is_near ? 0 : 1;
-	}
-	overflow.resize(far_count);
-	for (size_t i = 0; i < near_count; i++) {
-		PushCandidate({estimates[near[i]], node.Neighbor(near[i])});
-	}
-}
-
-void BeamSearch::RefillFrontier() {
-	const bool is_reached = frontier.empty() || (frontier.front().distance >= frontier_limit && !ListIsExhausted());
-	if (is_reached && !overflow.empty()) {
-		PushOverflow();
-	}
+	memory->frontier.PushAll(memory->estimates.data(), node.Ids(), node.Degree(), ListBound());
 }
 
 } // namespace lm_diskann

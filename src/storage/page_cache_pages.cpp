@@ -85,7 +85,7 @@ PageFrame *PageCache::Impl::ListRead(PageFrame *frame, uint64_t change_count) {
 	return frame;
 }
 
-PageRef PageCache::Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters) {
+PageRef PageCache::PinCached(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters) {
 	PageRef ref;
 	uint64_t change_count = 0;
 	if (PageFrame *frame = impl->PinListed(key, id, kind, change_count)) {
@@ -93,9 +93,15 @@ PageRef PageCache::Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters 
 		ref.cache = this;
 		ref.frame = frame;
 		ref.bytes = frame->Page();
-		return ref;
 	}
-	PinBatch(key, Span<const PageId>(&id, 1), kind, Span<PageRef>(&ref, 1), counters);
+	return ref;
+}
+
+PageRef PageCache::Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters) {
+	PageRef ref = PinCached(key, id, kind, counters);
+	if (!ref) {
+		PinBatch(key, Span<const PageId>(&id, 1), kind, Span<PageRef>(&ref, 1), counters);
+	}
 	return ref;
 }
 

@@ -175,7 +175,7 @@ vector<Value> AdviceRow(const AdviseBindData &bind_data, idx_t row_count, const 
                         optional_ptr<const lm_diskann::AdvicePoint> point, bool is_recommended) {
 	const auto &configuration = bind_data.configuration;
 	vector<Value> row {point ? CountValue(point->list_size) : Value(LogicalType::BIGINT)};
-	const auto add_measured = [&](double value) { row.push_back(point ? Value::DOUBLE(value) : Value()); };
+	const auto add_measured = [&](double value) { row.push_back(point ? MeasuredValue(value) : Value()); };
 	const lm_diskann::AdvicePoint none;
 	const auto &measured = point ? *point : none;
 	add_measured(measured.recall);
@@ -188,7 +188,7 @@ vector<Value> AdviceRow(const AdviseBindData &bind_data, idx_t row_count, const 
 	for (const auto count : {uint64_t(row_count), advice.sample_count, advice.file_bytes, advice.build_bytes}) {
 		row.push_back(CountValue(count));
 	}
-	row.push_back(point ? Value::DOUBLE(advice.build_seconds) : Value());
+	row.push_back(point ? MeasuredValue(advice.build_seconds) : Value());
 	row.push_back(CountValue(configuration.max_degree));
 	row.push_back(Value(lm_diskann::CodeFamilyName(configuration.codes)));
 	row.push_back(CountValue(configuration.page_size));

@@ -277,11 +277,11 @@ unique_ptr<GlobalTableFunctionState> InitRecall(ClientContext &context, TableFun
 		}
 		const auto report = MeasureRecall(context, entry.table, entry.index, bind_data.k, bind_data.sample_count);
 		const auto measured = [&](double value) {
-			return report.sample_count > 0 ? Value::DOUBLE(value) : Value(LogicalType::DOUBLE);
+			return report.sample_count > 0 ? MeasuredValue(value) : Value(LogicalType::DOUBLE);
 		};
 		state->rows.push_back({Value(entry.index_name), CountValue(report.k), CountValue(report.sample_count),
 		                       CountValue(report.search_list_size),
-		                       report.recall ? Value::DOUBLE(*report.recall) : Value(LogicalType::DOUBLE),
+		                       report.recall ? MeasuredValue(*report.recall) : Value(LogicalType::DOUBLE),
 		                       measured(report.latency_mean_ms), measured(report.latency_p99_ms),
 		                       measured(report.blocks_read_mean), measured(report.cache_hits_mean),
 		                       measured(report.hops_mean)});

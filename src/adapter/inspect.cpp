@@ -47,8 +47,8 @@ unique_ptr<GlobalTableFunctionState> InitCalibration(ClientContext &context, Tab
 		const auto core = entry.index.live ? entry.index.live->Core() : nullptr;
 		const auto calibration = core ? core->GetCalibration() : lm_diskann::Calibration();
 		for (const auto &point : calibration.points) {
-			state->rows.push_back({Value(entry.index_name), CountValue(point.list_size), Value::DOUBLE(point.recall),
-			                       Value::DOUBLE(point.recall_error), Value::DOUBLE(point.blocks),
+			state->rows.push_back({Value(entry.index_name), CountValue(point.list_size), MeasuredValue(point.recall),
+			                       MeasuredValue(point.recall_error), MeasuredValue(point.blocks),
 			                       CountValue(calibration.sample_count)});
 		}
 	}

@@ -1,5 +1,7 @@
 #include "adapter/row_function.hpp"
 
+#include <cmath>
+
 namespace duckdb {
 
 void SetColumns(const vector<RowColumn> &columns, vector<LogicalType> &types, vector<string> &names) {
@@ -23,6 +25,10 @@ void EmitRows(ClientContext &, TableFunctionInput &input, DataChunk &output) {
 
 Value CountValue(uint64_t count) {
 	return Value::BIGINT(NumericCast<int64_t>(count));
+}
+
+Value MeasuredValue(double measured) {
+	return Value::DOUBLE(std::round(measured * 1e4) / 1e4);
 }
 
 string RequireIndexName(const TableFunctionBindInput &input, const char *function) {

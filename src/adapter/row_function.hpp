@@ -19,6 +19,8 @@ struct RowsState : public GlobalTableFunctionState {
 void EmitRows(ClientContext &context, TableFunctionInput &input, DataChunk &output);
 
 Value CountValue(uint64_t count);
+//! A DOUBLE with the decimals that a measured number deserves to be read with.
+Value MeasuredValue(double measured);
 
 //! Of a function whose first argument names an index.
 struct NamedIndexBindData : public TableFunctionData {

@@ -31,6 +31,7 @@ help:
 	@echo 'make tidy         clang-tidy over all sources'
 	@echo 'make format       format the C++ sources (make check-format only checks)'
 	@echo 'make clean        remove build/ (node_modules stays)'
+	@echo 'JOBS=n with any of them: so many processors, not all'
 
 setup:
 	@scripts/setup.sh

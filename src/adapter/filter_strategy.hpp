@@ -50,6 +50,6 @@ struct FilterCosts {
 };
 
 //! True when a query without a filter is cheaper without the index, which only k near the row count makes it.
-bool IsExactScanCheaper(uint64_t row_count, idx_t count);
+bool IsExactScanCheaper(uint64_t row_count, uint32_t dims, idx_t count);
 
 } // namespace duckdb

@@ -168,7 +168,8 @@ void TryRewrite(OptimizerExtensionInput &input, LogicalOperator &op, bool may_he
 		return;
 	}
 	if (!path.HasFilter() && FilterStrategyOf(context) == FilterStrategy::AUTO &&
-	    IsExactScanCheaper(path.Get().GetTable()->GetStorage().GetTotalRows(), top.row_count)) {
+	    IsExactScanCheaper(path.Get().GetTable()->GetStorage().GetTotalRows(),
+	                       uint32_t(ArrayType::GetSize(path.Match().column_type)), top.row_count)) {
 		return;
 	}
 	auto index = FindReadyIndex(context, path.Get(), path.Match(), may_heal);

@@ -27,6 +27,7 @@ rm "$project/package-lock.json"
 
 CCACHE_BASEDIR=$project cmake -G Ninja -S "$project" -B "$folder/build" --log-level=WARNING \
 	-DDUCKDB_HEADERS="$headers" -DDUCKDB_VERSION="$version" >"$folder/cmake.log" || { cat "$folder/cmake.log"; exit 1; }
-ninja --quiet -C "$folder/build" -j "$jobs"
+ninja --quiet -C "$folder/build" -j "$jobs" lm_diskann_extension lm_diskann_shell adapter_tests kill_tests soak_kill \
+	soak_queries soak_dml example_cpp hidden_host
 ctest --test-dir "$folder/build" --output-on-failure --no-tests=error -j "$jobs" \
 	-R '^(adapter|sql|dml|queries|kill|example|dist)\.'

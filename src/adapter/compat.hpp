@@ -220,6 +220,19 @@ void ReadTransactionTimes(DATABASE &db, WITH with) {
 #endif
 }
 
+//! Takes from a copy of DuckDB's table scan what another function cannot do in its name.
+template <class FUNCTION>
+void DropServicesOfTableScan(FUNCTION &function) {
+#if LMD_DUCKDB_15
+	function.get_metrics = nullptr;
+	function.set_scan_order = nullptr;
+	// The parts of a STRUCT: the index's scans fetch whole columns.
+	function.supports_pushdown_extract = nullptr;
+#else
+	(void)function;
+#endif
+}
+
 //! Registers `CALLBACK()`, which is told of every connection from now on.
 template <class BASE, class CALLBACK, class CONFIG>
 void RegisterCallback(CONFIG &config) {

@@ -259,6 +259,7 @@ TableFunction IndexScanFunction() {
 	function.filter_prune = false;
 	function.sampling_pushdown = false;
 	function.late_materialization = false;
+	DropServicesOfTableScan(function);
 	return function;
 }
 

@@ -78,7 +78,8 @@ function facts(result) {
 		found.push(`SQL at recall ${round(sql.recall, 3)} (L ${sql.list_size}): ` +
 			`p50 ${round(sql.prepared.p50_ms, 2)} ms prepared, ${round(sql.unprepared.p50_ms, 2)} ms not; ` +
 			`SELECT 1 ${round(sql.select_1.p50_ms, 2)} ms, ` +
-			`ten rows by rowid ${round(sql.ten_rows.p50_ms, 2)} ms, exact scan ${round(sql.exact_scan.p50_ms, 1)} ms`);
+			`overhead over it and the core ${round(sql.overhead_ms, 2)} ms, ` +
+			`exact scan ${round(sql.exact_scan.p50_ms, 1)} ms`);
 	}
 	if (result.libsql) {
 		const { libsql } = result;

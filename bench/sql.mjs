@@ -1,5 +1,13 @@
-// What a query costs through SQL: DuckDB's default settings, one connection of the Node client, `SELECT *`.
+// What a query costs through SQL: DuckDB's default settings, one connection of the Node client, `SELECT *` and
+// `SELECT id`.
+//
+//   node bench/sql.mjs EXTENSION DATA_FOLDER DATA_SET WORK_FOLDER
+//
+// `core_ms` is what the search takes inside the extension (lm_diskann_recall); `overhead_ms` is what the prepared
+// `SELECT id` takes beyond that and `SELECT 1`, of which `bind_ms` is for a statement that only takes the vector: the
+// client makes a value of each of its elements.
 import fs from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import duckdb from '@duckdb/node-api';
 import { shapeOf } from './data.mjs';
 
@@ -43,16 +51,22 @@ export async function measureSql(extension, dataFolder, name, workFolder) {
 	const queries = (
 		await connection.runAndReadAll(`SELECT vec, neighbors FROM '${dataFolder}/queries.parquet' ORDER BY id`)
 	).getRowObjects();
-	const sql = `SELECT * FROM base ORDER BY ${distance}(vec, $1::FLOAT[${dimensions}]) LIMIT ${K}`;
+	const select = (columns) =>
+		`SELECT ${columns} FROM base ORDER BY ${distance}(vec, $1::FLOAT[${dimensions}]) LIMIT ${K}`;
+	const sql = select('*');
 	const type = duckdb.ARRAY(duckdb.FLOAT, dimensions);
 	const vectors = queries.map((query) => duckdb.arrayValue(query.vec.items));
 
-	const statement = await connection.prepare(sql);
-	const runPrepared = async (i) => {
-		statement.bindArray(1, vectors[i % vectors.length], type);
-		return (await statement.runAndReadAll()).getRows();
+	const preparedRun = async (text) => {
+		const statement = await connection.prepare(text);
+		return async (i) => {
+			statement.bindArray(1, vectors[i % vectors.length], type);
+			return (await statement.runAndReadAll()).getRows();
+		};
 	};
+	// A statement keeps the list size that it was planned with.
 	const recallOf = async () => {
+		const runPrepared = await preparedRun(sql);
 		let found = 0;
 		for (let i = 0; i < queries.length; i++) {
 			const exact = new Set(queries[i].neighbors.items.slice(0, K).map(Number));
@@ -68,21 +82,29 @@ export async function measureSql(extension, dataFolder, name, workFolder) {
 			break;
 		}
 	}
-	result.prepared = await timed(QUERIES, runPrepared);
+	result.prepared = await timed(QUERIES, await preparedRun(sql));
+	result.prepared_id = await timed(QUERIES, await preparedRun(select('id')));
 	result.unprepared = await timed(QUERIES, async (i) =>
 		(await connection.runAndReadAll(sql, [vectors[i % vectors.length]], [type])).getRows());
 	const one = await connection.prepare('SELECT 1');
 	result.select_1 = await timed(QUERIES, async () => (await one.runAndReadAll()).getRows());
-	const rowIds = Array.from({ length: K }, (_, i) => i * 7);
-	const byId = await connection.prepare(`SELECT * FROM base WHERE rowid IN (${rowIds})`);
-	result.ten_rows = await timed(QUERIES, async () => (await byId.runAndReadAll()).getRows());
+	const bind = await timed(QUERIES, await preparedRun(`SELECT 1 WHERE ($1::FLOAT[${dimensions}])[1] IS NOT NULL`));
+	result.bind_ms = bind.p50_ms - result.select_1.p50_ms;
+	const [[core]] = (
+		await connection.runAndReadAll(
+			`SELECT latency_mean_ms FROM lm_diskann_recall('base_idx', k := ${K}, samples := 200)`,
+		)
+	).getRows();
+	result.core_ms = core;
+	result.overhead_ms = result.prepared_id.p50_ms - result.select_1.p50_ms - core;
 	await connection.run('SET lm_diskann_enable_index_scan = false');
-	const exact = await connection.prepare(sql);
-	result.exact_scan = await timed(EXACT_QUERIES, async (i) => {
-		exact.bindArray(1, vectors[i % vectors.length], type);
-		return (await exact.runAndReadAll()).getRows();
-	});
+	result.exact_scan = await timed(EXACT_QUERIES, await preparedRun(sql));
 	connection.closeSync();
 	instance.closeSync();
 	return result;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+	const [extension, dataFolder, name, workFolder] = process.argv.slice(2);
+	console.log(JSON.stringify(await measureSql(extension, `${dataFolder}/${name}`, name, workFolder), null, '\t'));
 }

@@ -71,13 +71,13 @@ uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
 	// A batch's back-edges and groups, each of the size of two numbers, while linking; for a vector that doubles.
 	const uint64_t batch = std::min<uint64_t>(count, std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX));
 	const uint64_t batch_bytes = batch * std::min(max_degree, 2 * FILL_DEGREE_MAX) * 2 * 2 * sizeof(BackEdge);
-	// Order, forced degrees, linked degrees, reachability; lists of pending and unreachable nodes.
-	const uint64_t node_bytes = sizeof(uint32_t) + 2 * sizeof(uint16_t) + 1 + sizeof(uint32_t);
+	// Order, forced degrees, reachability; lists of pending and unreachable nodes.
+	const uint64_t node_bytes = sizeof(uint32_t) + sizeof(uint16_t) + 1 + sizeof(uint32_t);
 	return FinalMemoryBytes(max_degree, count) + batch_bytes + count * node_bytes;
 }
 
 uint64_t GraphBuilder::FinalMemoryBytes(uint32_t max_degree, size_t count) {
-	return count * (uint64_t(max_degree) * sizeof(uint32_t) + sizeof(uint16_t) + sizeof(NodeId));
+	return count * (uint64_t(max_degree) * sizeof(uint32_t) + 2 * sizeof(uint16_t) + sizeof(NodeId));
 }
 
 PruneLimits GraphBuilder::Limits() const {
@@ -406,7 +406,6 @@ void GraphBuilder::ReleaseAllButEdges() {
 	forced_degrees = std::vector<uint16_t>();
 	unreachable = std::vector<uint32_t>();
 	pending = std::vector<uint32_t>();
-	linked_degrees = std::vector<uint16_t>();
 }
 
 } // namespace lm_diskann

@@ -38,9 +38,12 @@ public:
 
 	//! The phase after the present one, whose items are all done; false when the graph is complete.
 	bool NextPhase(Phase &phase);
-	//! In no order.
+	//! In no order, but for those last that only fill a block's room.
 	Span<const uint32_t> Neighbors(NodeId node) const {
 		return Span<const uint32_t>(edges.data() + node.value * size_t(parameters.max_degree), degrees[node.value]);
+	}
+	size_t FillCount(NodeId node) const {
+		return size_t(degrees[node.value]) - linked_degrees[node.value];
 	}
 	//! The neighbour by whose edge `node` is reached from the root, for good: an anchor. NO_NODE: the root.
 	NodeId AnchorOf(NodeId node) const {

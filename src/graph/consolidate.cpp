@@ -66,7 +66,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 		scored.push_back({space.Distance(0, position), NodeId(position)});
 	}
 	std::sort(scored.begin(), scored.end());
-	const PruneLimits limits {graph.layout.max_degree, graph.layout.max_degree, float(parameters.alpha)};
+	const PruneLimits limits {graph.layout.max_degree, 0, float(parameters.alpha)};
 	RobustPrune(
 	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
 	const auto is_adopted = [&](uint16_t edge) { return adopted.count(node.Neighbor(edge)) > 0; };
@@ -90,7 +90,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 			edit.kept.push_back(own[position]);
 		}
 	}
-	std::sort(edit.kept.begin(), edit.kept.end());
+	FillRoom(own, edit);
 	NodeId parent = id;
 	for (const NodeEdge &edge : edit.added) {
 		if (adopted.erase(edge.id) > 0) {
@@ -101,6 +101,23 @@ bool ConsolidateBatch::Plan(NodeId id) {
 	OrphanAdopted(parent);
 	edits.push_back(std::move(edit));
 	return has_row;
+}
+
+void ConsolidateBatch::FillRoom(const std::vector<uint16_t> &own, EdgeEdit &edit) const {
+	size_t room = graph.layout.max_degree - chosen.size();
+	for (size_t i = 0; i < dropped.size() && room > 0; i++) {
+		const size_t position = dropped[i].node.value - 1;
+		const auto is_same = [&](const ScoredNode &other) { return other.node == dropped[i].node; };
+		if (std::any_of(chosen.begin(), chosen.end(), is_same)) {
+			continue;
+		}
+		if (position < own.size()) {
+			edit.kept_fill.push_back(own[position]);
+		} else {
+			edit.added_fill.push_back(candidates[position - own.size()]);
+		}
+		room--;
+	}
 }
 
 void ConsolidateBatch::Adopt(const NodeView &node, uint32_t edge) {
@@ -138,6 +155,10 @@ void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
 			if (node.Neighbor(i) == orphan.id) {
 				continue;
 			}
+			if (node.IsFill(i)) {
+				edit.kept_fill.push_back(i);
+				continue;
+			}
 			edit.kept.push_back(i);
 			if (node.IsAnchor(i)) {
 				anchored = node.Neighbor(i);
@@ -145,7 +166,10 @@ void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
 				free_place = i;
 			}
 		}
-		if (edit.kept.size() == graph.layout.max_degree) {
+		const bool is_full = edit.kept.size() + edit.kept_fill.size() == graph.layout.max_degree;
+		if (is_full && !edit.kept_fill.empty()) {
+			edit.kept_fill.pop_back();
+		} else if (is_full) {
 			if (!free_place) {
 				parent = *anchored;
 				continue;

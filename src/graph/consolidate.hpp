@@ -64,6 +64,9 @@ private:
 	//! The live nodes that `dead` leads to, over other dead ones if need be.
 	void AddCandidatesBehind(NodeId dead);
 
+	//! The nearest of those left out, as far as there is room.
+	void FillRoom(const std::vector<uint16_t> &own, EdgeEdit &edit) const;
+
 	Graph &graph;
 	const ConsolidateParameters &parameters;
 	CodeArena arena;

@@ -36,7 +36,9 @@ float *EdgeSpace::Grow() {
 
 void EdgeSpace::Finish(float loss) {
 	losses[count] = loss;
-	norms[count] = std::sqrt(InnerProduct(At(count), At(count), dims) + loss);
+	if (quantizer->GetMetric() != Metric::L2SQ) {
+		norms[count] = std::sqrt(InnerProduct(At(count), At(count), dims) + loss);
+	}
 	count++;
 }
 

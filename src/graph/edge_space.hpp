@@ -53,6 +53,7 @@ private:
 	uint32_t stride;
 	uint32_t count = 0;
 	std::vector<float> vectors;
+	//! Not for L2SQ.
 	std::vector<float> norms;
 	//! Squared length that is not in `vectors`.
 	std::vector<float> losses;

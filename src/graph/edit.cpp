@@ -42,7 +42,7 @@ uint64_t ApplyEdits(Graph &graph, Span<const EdgeEdit> edits) {
 		const PageId id = layout.PageOf(edits[i].node);
 		ChangePage(graph, id, [&](uint8_t *page) {
 			for (; i < edits.size() && layout.PageOf(edits[i].node) == id; i++) {
-				EditNode(layout, page, edits[i].node, edits[i].kept, edits[i].added);
+				EditNode(layout, page, edits[i]);
 			}
 		});
 	}

@@ -29,13 +29,6 @@ private:
 	std::deque<std::vector<uint8_t>> chunks;
 };
 
-//! The new edge list of a node: some of the present edges, by position and ascending, and new ones.
-struct EdgeEdit {
-	NodeId node;
-	std::vector<uint16_t> kept;
-	std::vector<NodeEdge> added;
-};
-
 //! Replaces a page of nodes by a copy that `change` was made to. Called by the file's one changing thread. Throws
 //! CorruptionError, FileError.
 void ChangePage(Graph &graph, PageId id, const std::function<void(uint8_t *page)> &change);

@@ -149,12 +149,16 @@ void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anc
 		scored.push_back({space.Distance(0, position), NodeId(position)});
 	}
 	std::sort(scored.begin(), scored.end());
-	PruneLimits filled = limits;
-	filled.fill_degree = graph.layout.max_degree;
 	RobustPrune(
-	    scored, filled, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
 	KeepForced(
 	    scored, graph.layout.max_degree, [&](NodeId position) { return is_anchor(position.value); }, chosen);
+	const auto is_chosen = [&](const ScoredNode &neighbor) {
+		return std::any_of(chosen.begin(), chosen.end(),
+		                   [&](const ScoredNode &other) { return other.node == neighbor.node; });
+	};
+	dropped.erase(std::remove_if(dropped.begin(), dropped.end(), is_chosen), dropped.end());
+	dropped.resize(std::min(dropped.size(), graph.layout.max_degree - chosen.size()));
 }
 
 void MergeBatch::AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor) {
@@ -277,16 +281,27 @@ void MergeBatch::PlanBackEdges(size_t begin, size_t end) {
 	const NodeView node(graph.layout, page.data(), target, graph.node_end);
 	EdgeEdit edit;
 	edit.node = target;
-	if (node.Degree() + (end - begin) <= graph.layout.max_degree) {
-		for (uint16_t i = 0; i < node.Degree(); i++) {
-			edit.kept.push_back(i);
-		}
+	for (uint16_t i = 0; i < node.Degree(); i++) {
+		(node.IsFill(i) ? edit.kept_fill : edit.kept).push_back(i);
+	}
+	const size_t added_count = end - begin;
+	if (edit.kept.size() + added_count <= graph.layout.max_degree) {
 		for (size_t i = begin; i < end; i++) {
 			edit.added.push_back(EdgeTo(back_edges[i].source, back_edges[i].is_anchor));
 		}
-		edits.push_back(std::move(edit));
-		return;
+		const size_t room = graph.layout.max_degree - edit.kept.size() - added_count;
+		edit.kept_fill.resize(std::min(edit.kept_fill.size(), room));
+	} else {
+		ChooseEdges(node, begin, end, edit);
 	}
+	if (!edit.added.empty() || !edit.added_fill.empty()) {
+		edits.push_back(std::move(edit));
+	}
+}
+
+void MergeBatch::ChooseEdges(const NodeView &node, size_t begin, size_t end, EdgeEdit &edit) {
+	edit.kept.clear();
+	edit.kept_fill.clear();
 	// Position 0 is the target, then its neighbours in order, then the new ones.
 	space.Clear();
 	std::vector<float> decoded(graph.layout.dims);
@@ -298,22 +313,23 @@ void MergeBatch::PlanBackEdges(size_t begin, size_t end) {
 		space.AddFrom(batch_space, back_edges[i].source);
 	}
 	const uint32_t first_new = 1 + node.Degree();
+	const auto back_edge_at = [&](uint32_t position) { return back_edges[begin + position - first_new]; };
 	PruneSpace([&](uint32_t position) {
-		return position < first_new ? node.IsAnchor(position - 1) : back_edges[begin + position - first_new].is_anchor;
+		return position < first_new ? node.IsAnchor(position - 1) : back_edge_at(position).is_anchor;
 	});
-	for (const ScoredNode &neighbor : chosen) {
-		const uint32_t position = neighbor.node.value;
-		if (position < first_new) {
-			edit.kept.push_back(uint16_t(position - 1));
-		} else {
-			const BackEdge &back_edge = back_edges[begin + position - first_new];
-			edit.added.push_back(EdgeTo(back_edge.source, back_edge.is_anchor));
+	const auto take = [&](const std::vector<ScoredNode> &neighbors, std::vector<uint16_t> &kept,
+	                      std::vector<NodeEdge> &added) {
+		for (const ScoredNode &neighbor : neighbors) {
+			const uint32_t position = neighbor.node.value;
+			if (position < first_new) {
+				kept.push_back(uint16_t(position - 1));
+			} else {
+				added.push_back(EdgeTo(back_edge_at(position).source, back_edge_at(position).is_anchor));
+			}
 		}
-	}
-	std::sort(edit.kept.begin(), edit.kept.end());
-	if (!edit.added.empty()) {
-		edits.push_back(std::move(edit));
-	}
+	};
+	take(chosen, edit.kept, edit.added);
+	take(dropped, edit.kept_fill, edit.added_fill);
 }
 
 uint64_t MergeBatch::WriteNewNodes() {
@@ -328,13 +344,15 @@ uint64_t MergeBatch::WriteNewNodes() {
 		}
 		for (; i < nodes.size() && layout.PageOf(nodes[i].id) == id; i++) {
 			std::vector<NodeEdge> &list = edges[i].chosen;
+			const size_t chosen_count = list.size();
 			for (const NodeEdge &edge : edges[i].fill) {
 				const auto is_same = [&](const NodeEdge &other) { return other.id == edge.id; };
 				if (list.size() < layout.max_degree && std::none_of(list.begin(), list.end(), is_same)) {
 					list.push_back(edge);
 				}
 			}
-			WriteNode(layout, page.data(), nodes[i].id, nodes[i].row_id, nodes[i].floats, nodes[i].bytes, list);
+			WriteNode(layout, page.data(), nodes[i].id, nodes[i].row_id, nodes[i].floats, nodes[i].bytes, list,
+			          list.size() - chosen_count);
 		}
 		graph.cache->Put(graph.file_key, id, PageKind::NODES, page.span());
 		page_count++;

@@ -2,10 +2,12 @@
 // al., 2021): for each vector a search for candidates and RobustPrune over their exact vectors, then back-edges,
 // grouped by their target so that each block is written once a batch.
 //
-// A target's block holds its neighbours as codes only, so whether a full list keeps a new edge is decided by
-// RobustPrune over decoded codes. A vector also has those before it in its batch as candidates, with back-edges like
-// any other. The first back-edge anchors the new node: it is never dropped, so every node can be reached over anchors
-// from an entry. Planning only reads, so it may take its time beside searches and checkpoints; applying is short.
+// A full target gives up edges that only fill its room, the farthest first, so a back-edge costs no choice as a rule.
+// When none is left RobustPrune chooses anew, over decoded codes, as a block holds its neighbours as nothing else; what
+// it leaves out fills the room again. A vector also has those before it in its batch as candidates, with back-edges
+// like any other. The first back-edge anchors the new node: it is never dropped, so every node can be reached over
+// anchors from an entry. Planning only reads, so it may take its time beside searches and checkpoints; applying is
+// short.
 #pragma once
 
 #include "graph/edge_space.hpp"
@@ -77,11 +79,15 @@ private:
 	void AddVisited(const BeamSearch &search);
 	void AddBatchMates(uint32_t index);
 	void FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found);
+	//! `begin`, `end`: the back-edges of one target. Where it has no room, edges that only fill it go first.
 	void PlanBackEdges(size_t begin, size_t end);
+	//! For a target that is full without them: RobustPrune decides.
+	void ChooseEdges(const NodeView &node, size_t begin, size_t end, EdgeEdit &edit);
 	//! The one of `targets` whose back-edge anchors the new node.
 	size_t ChooseAnchor(const std::vector<ScoredNode> &targets);
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
-	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself.
+	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself, into `chosen`. Those
+	//! left out that there is room for come into `dropped`.
 	void PruneSpace(const std::function<bool(uint32_t position)> &is_anchor);
 	NodeEdge EdgeTo(uint32_t index, bool is_anchor) const;
 	uint64_t WriteNewNodes();

@@ -48,12 +48,13 @@ public:
 		references[index] = uint16_t(edge.scalars.reference | (edge.is_anchor ? ANCHOR_BIT : 0));
 		std::memcpy(codes + index * code_bytes, edge.code, code_bytes);
 	}
-	void Move(size_t from, size_t to) const {
-		ids[to] = ids[from];
-		factors[to] = factors[from];
-		biases[to] = biases[from];
-		references[to] = references[from];
-		std::memmove(codes + to * code_bytes, codes + from * code_bytes, code_bytes);
+	//! Takes edge `from` of `other`, another place in memory.
+	void Copy(const EdgeArrays &other, size_t from, size_t to) const {
+		ids[to] = other.ids[from];
+		factors[to] = other.factors[from];
+		biases[to] = other.biases[from];
+		references[to] = other.references[from];
+		std::memcpy(codes + to * code_bytes, other.codes + from * code_bytes, code_bytes);
 	}
 	void Clear(size_t index) const {
 		ids[index] = 0;
@@ -152,12 +153,14 @@ const float *NodeView::Vector(float *scratch) const {
 }
 
 void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
-               const int8_t *bytes, Span<const NodeEdge> edges) {
+               const int8_t *bytes, Span<const NodeEdge> edges, size_t fill_count) {
 	LMD_CHECK(edges.size() <= layout.max_degree, "a node has more neighbors than its block has room for");
+	LMD_CHECK(fill_count <= edges.size(), "the edges that fill room are edges");
 	uint8_t *target = page + layout.OffsetOf(node);
 	NodeHead head = {};
 	head.row_id = row_id.value;
 	head.degree = uint16_t(edges.size());
+	head.fill_count = uint16_t(fill_count);
 	head.scale = 1;
 
 	uint8_t *stored = target + sizeof(NodeHead);
@@ -178,26 +181,38 @@ void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_i
 	}
 }
 
-void EditNode(const NodeLayout &layout, uint8_t *page, NodeId node, Span<const uint16_t> kept,
-              Span<const NodeEdge> added) {
-	LMD_CHECK(kept.size() + added.size() <= layout.max_degree, "a node has more neighbors than its block has room for");
-	uint8_t *target = page + layout.OffsetOf(node);
+void EditNode(const NodeLayout &layout, uint8_t *page, const EdgeEdit &edit) {
+	const size_t fill_count = edit.kept_fill.size() + edit.added_fill.size();
+	const size_t degree = edit.kept.size() + edit.added.size() + fill_count;
+	LMD_CHECK(degree <= layout.max_degree, "a node has more neighbors than its block has room for");
+	uint8_t *target = page + layout.OffsetOf(edit.node);
+	std::vector<uint8_t> former_bytes(target, target + layout.node_bytes);
 	NodeHead head = {};
 	std::memcpy(&head, target, sizeof(head));
+	const EdgeArrays former(layout, former_bytes.data());
 	const EdgeArrays arrays(layout, target);
-	for (size_t i = 0; i < kept.size(); i++) {
-		LMD_CHECK(kept[i] >= i && kept[i] < head.degree, "an edit keeps an edge that is not there");
-		arrays.Move(kept[i], i);
-	}
-	for (size_t i = 0; i < added.size(); i++) {
-		arrays.Set(kept.size() + i, added[i]);
-	}
-	const size_t degree = kept.size() + added.size();
+	size_t end = 0;
+	const auto keep = [&](const std::vector<uint16_t> &kept) {
+		for (const uint16_t position : kept) {
+			LMD_CHECK(position < head.degree, "an edit keeps an edge that is not there");
+			arrays.Copy(former, position, end++);
+		}
+	};
+	const auto add = [&](const std::vector<NodeEdge> &added) {
+		for (const NodeEdge &edge : added) {
+			arrays.Set(end++, edge);
+		}
+	};
+	keep(edit.kept);
+	add(edit.added);
+	keep(edit.kept_fill);
+	add(edit.added_fill);
 	for (size_t i = degree; i < head.degree; i++) {
 		// No trace of a neighbor stays that was removed.
 		arrays.Clear(i);
 	}
 	head.degree = uint16_t(degree);
+	head.fill_count = uint16_t(fill_count);
 	std::memcpy(target, &head, sizeof(head));
 }
 

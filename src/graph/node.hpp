@@ -12,13 +12,17 @@
 #include "storage/format.hpp"
 #include "vector/quantizer.hpp"
 
+#include <vector>
+
 namespace lm_diskann {
 
 //! First bytes of a node.
 struct NodeHead {
 	int64_t row_id;
 	uint16_t degree;
-	uint16_t reserved[3];
+	//! The last so many edges only fill room that would be empty without them.
+	uint16_t fill_count;
+	uint16_t reserved[2];
 	//! INT8 storage: value = scale * byte. 1 elsewhere.
 	float scale;
 	uint32_t reserved_end[3];
@@ -83,6 +87,10 @@ public:
 	uint32_t Degree() const {
 		return head.degree;
 	}
+	//! True for an edge that goes first where room is needed: it fills room, and nobody relies on it.
+	bool IsFill(uint32_t index) const {
+		return index + head.fill_count >= head.degree && !IsAnchor(index);
+	}
 	float Scale() const {
 		return head.scale;
 	}
@@ -130,14 +138,22 @@ struct NodeEdge {
 	bool is_anchor = false;
 };
 
-//! Writes a whole node into `page` (zeroed, page_size bytes). Exactly one of `floats` and `bytes` is set: the vector as
-//! the column has it.
-void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
-               const int8_t *bytes, Span<const NodeEdge> edges);
+//! The edges of a node that stay, by position, and those that come; of both some that only fill room.
+struct EdgeEdit {
+	NodeId node;
+	std::vector<uint16_t> kept;
+	std::vector<NodeEdge> added;
+	std::vector<uint16_t> kept_fill;
+	std::vector<NodeEdge> added_fill;
+};
 
-//! Replaces the edges of the node in `page` by those at the positions `kept` (ascending) and those `added`.
-void EditNode(const NodeLayout &layout, uint8_t *page, NodeId node, Span<const uint16_t> kept,
-              Span<const NodeEdge> added);
+//! Writes a whole node into `page` (zeroed, page_size bytes). Exactly one of `floats` and `bytes` is set: the vector as
+//! the column has it. The last `fill_count` edges only fill room.
+void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
+               const int8_t *bytes, Span<const NodeEdge> edges, size_t fill_count);
+
+//! Changes the edges of the node in `page`, which is edit.node.
+void EditNode(const NodeLayout &layout, uint8_t *page, const EdgeEdit &edit);
 
 //! Takes the row from the node in `page`: it stands for none, and searches only pass through it.
 void ClearRow(const NodeLayout &layout, uint8_t *page, NodeId node);

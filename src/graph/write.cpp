@@ -101,7 +101,7 @@ AlignedBuffer<uint8_t> GraphWriter::MakePages(size_t first_page, size_t count) {
 		const uint8_t *vector = rows.LoadedVector(node);
 		const bool is_float = layout.element_type == ElementType::FLOAT32;
 		WriteNode(layout, page, node, row_ids[i], is_float ? reinterpret_cast<const float *>(vector) : nullptr,
-		          is_float ? nullptr : reinterpret_cast<const int8_t *>(vector), edges);
+		          is_float ? nullptr : reinterpret_cast<const int8_t *>(vector), edges, builder.FillCount(node));
 	}
 	return pages;
 }

@@ -68,6 +68,9 @@ private:
 	//! Pages for `count` new nodes, the lowest that are free.
 	ExtentSet ReserveNodePages(size_t count);
 	void GiveBack(const ExtentSet &pages);
+	//! Brings rows near each other together: searches of a batch then share blocks, and its nodes lie beside each
+	//! other.
+	void SortByPlace(Delta::Rows &rows) const;
 	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch,
 	                const ExtentSet &pages);
 	//! Takes the rows from their former nodes, which stay as ways through the graph.

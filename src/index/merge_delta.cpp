@@ -1,9 +1,11 @@
 #include "base/error.hpp"
 #include "index/maintenance.hpp"
+#include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace lm_diskann {
 
@@ -91,6 +93,7 @@ bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped)
 	if (rows.row_ids.empty()) {
 		return false;
 	}
+	SortByPlace(rows);
 	const uint32_t dims = graph.layout.dims;
 	const bool is_float = graph.layout.element_type == ElementType::FLOAT32;
 	const ExtentSet pages = ReserveNodePages(rows.row_ids.size());
@@ -133,6 +136,33 @@ bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped)
 	}
 	ApplyMerge(rows, nodes, batch, pages);
 	return has_more;
+}
+
+void Maintenance::SortByPlace(Delta::Rows &rows) const {
+	const uint32_t dims = graph.layout.dims;
+	const size_t count = rows.row_ids.size();
+	const size_t vector_bytes = rows.vectors.size() / count;
+	std::vector<std::pair<uint16_t, size_t>> order;
+	std::vector<float> widened(dims);
+	std::vector<float> scratch;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *vector = rows.vectors.data() + i * vector_bytes;
+		if (graph.layout.element_type == ElementType::FLOAT32) {
+			std::memcpy(widened.data(), vector, vector_bytes);
+		} else {
+			WidenInt8(reinterpret_cast<const int8_t *>(vector), widened.data(), dims);
+		}
+		order.emplace_back(graph.quantizer.NearestReference(widened.data(), scratch), i);
+	}
+	std::sort(order.begin(), order.end());
+	Delta::Rows sorted;
+	for (const auto &[reference, i] : order) {
+		sorted.row_ids.push_back(rows.row_ids[i]);
+		sorted.sequences.push_back(rows.sequences[i]);
+		const auto vector = rows.vectors.begin() + ptrdiff_t(i * vector_bytes);
+		sorted.vectors.insert(sorted.vectors.end(), vector, vector + ptrdiff_t(vector_bytes));
+	}
+	rows = std::move(sorted);
 }
 
 std::vector<NodeId> Maintenance::ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map) {

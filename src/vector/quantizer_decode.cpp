@@ -4,6 +4,7 @@
 // residual r is g t with g = <t, r> / |t|^2 = |r|^2 / (f |t|^2), and |r - g t|^2 = |r|^2 - g <t, r>.
 #include "vector/code_kernels.hpp"
 #include "vector/code_levels.hpp"
+#include "vector/distance.hpp"
 #include "vector/quantizer.hpp"
 
 #include <algorithm>
@@ -38,13 +39,11 @@ float Quantizer::Decode(const uint8_t *code, const CodeScalars &scalars, std::ve
 	// Hostile bytes may name any reference.
 	const size_t reference = scalars.reference < ReferenceCount() ? scalars.reference : 0;
 	const float *rotated_reference = rotated_references.data() + reference * dims;
-	float reference_product = 0; // <t, P c_k>
-	float level_norm = 0;        // |t|^2
-	for (size_t i = 0; i < dims; i++) {
-		const float level = form.step * float(levels[i]) - form.offset;
-		reference_product += level * rotated_reference[i];
-		level_norm += level * level;
-	}
+	// `target` holds the levels t before it gets the vector.
+	std::transform(levels.begin(), levels.begin() + ptrdiff_t(dims), target,
+	               [&](uint8_t level) { return form.step * float(level) - form.offset; });
+	const float reference_product = InnerProduct(target, rotated_reference, dims); // <t, P c_k>
+	const float level_norm = InnerProduct(target, target, dims);                   // |t|^2
 	const double f = metric == Metric::L2SQ ? -0.5 * double(scalars.factor) : -double(scalars.factor);
 	double squared_norm = 0; // |r|^2
 	double scale = 0;        // g
@@ -68,9 +67,8 @@ float Quantizer::Decode(const uint8_t *code, const CodeScalars &scalars, std::ve
 		loss = 0;
 	}
 	const auto factor = float(scale);
-	for (size_t i = 0; i < dims; i++) {
-		target[i] = rotated_reference[i] + factor * (form.step * float(levels[i]) - form.offset);
-	}
+	std::transform(target, target + dims, rotated_reference, target,
+	               [factor](float level, float center) { return center + factor * level; });
 	return float(std::max(loss, 0.0));
 }
 

@@ -33,7 +33,7 @@ TEST(Node, BlocksComeBackAsTheyWereWritten) {
 		}
 		// The last node of the page, so that an offset that is too large would leave it.
 		const NodeId id(layout.nodes_per_page - 1);
-		WriteNode(layout, page.data(), id, RowId(77), vector.data(), nullptr, edges);
+		WriteNode(layout, page.data(), id, RowId(77), vector.data(), nullptr, edges, 1);
 		const NodeView node(layout, page.data(), id, 100);
 		EXPECT_EQ(node.Row(), RowId(77));
 		ASSERT_EQ(node.Degree(), 4U);
@@ -51,6 +51,49 @@ TEST(Node, BlocksComeBackAsTheyWereWritten) {
 	}
 }
 
+TEST(Node, AnEditLeavesChosenEdgesFirstAndFillLast) {
+	const NodeLayout layout =
+	    NodeLayout::Create(4096, 8, ElementType::FLOAT32, VectorStorage::NATIVE, 6, CodeFamily::ONE_BIT);
+	AlignedBuffer<uint8_t> page(layout.page_size);
+	const std::vector<float> vector(8, 1.0F);
+	std::vector<std::vector<uint8_t>> codes;
+	std::vector<NodeEdge> edges;
+	for (uint32_t i = 0; i < 8; i++) {
+		codes.emplace_back(layout.code_bytes, uint8_t(i));
+	}
+	for (uint32_t i = 0; i < 8; i++) {
+		edges.push_back({NodeId(i), {float(i), 0, uint16_t(i)}, codes[i].data(), i == 5});
+	}
+	const NodeId id(1);
+	WriteNode(layout, page.data(), id, RowId(1), vector.data(), nullptr, Span<const NodeEdge>(edges.data(), 6), 4);
+	const auto fill_of = [&] {
+		const NodeView node(layout, page.data(), id, 100);
+		std::vector<bool> is_fill;
+		for (uint32_t i = 0; i < node.Degree(); i++) {
+			is_fill.push_back(node.IsFill(i));
+		}
+		return is_fill;
+	};
+	// An anchor is relied on wherever it stands.
+	EXPECT_EQ(fill_of(), std::vector<bool>({false, false, true, true, true, false}));
+	EditNode(layout, page.data(), {id, {1, 5}, {edges[7]}, {3, 2}, {edges[6]}});
+	const NodeView node(layout, page.data(), id, 100);
+	const std::vector<uint32_t> expected = {1, 5, 7, 3, 2, 6};
+	ASSERT_EQ(node.Degree(), expected.size());
+	for (uint32_t i = 0; i < expected.size(); i++) {
+		EXPECT_EQ(node.Neighbor(i), NodeId(expected[i]));
+		EXPECT_EQ(node.Factors()[i], float(expected[i]));
+		EXPECT_EQ(node.Code(i)[0], expected[i]);
+		EXPECT_EQ(node.IsAnchor(i), expected[i] == 5);
+	}
+	EXPECT_EQ(fill_of(), std::vector<bool>({false, false, false, true, true, true}));
+	EditNode(layout, page.data(), {id, {0}, {}, {5}, {}});
+	EXPECT_EQ(fill_of(), std::vector<bool>({false, true}));
+	auto *head = reinterpret_cast<NodeHead *>(page.data() + layout.OffsetOf(id));
+	head->fill_count = 9;
+	EXPECT_EQ(fill_of(), std::vector<bool>({true, true}));
+}
+
 TEST(Node, HostileCountsAndIdsAreCorruption) {
 	const NodeLayout layout =
 	    NodeLayout::Create(4096, 8, ElementType::FLOAT32, VectorStorage::NATIVE, 4, CodeFamily::ONE_BIT);
@@ -58,7 +101,7 @@ TEST(Node, HostileCountsAndIdsAreCorruption) {
 	const std::vector<float> vector(8, 1.0F);
 	const std::vector<uint8_t> code(layout.code_bytes);
 	const NodeEdge edge = {NodeId(3), {}, code.data()};
-	WriteNode(layout, page.data(), NodeId(0), RowId(1), vector.data(), nullptr, Span<const NodeEdge>(&edge, 1));
+	WriteNode(layout, page.data(), NodeId(0), RowId(1), vector.data(), nullptr, Span<const NodeEdge>(&edge, 1), 0);
 	EXPECT_NO_THROW(NodeView(layout, page.data(), NodeId(0), 4));
 	EXPECT_THROW(NodeView(layout, page.data(), NodeId(0), 3), CorruptionError);
 	auto *head = reinterpret_cast<NodeHead *>(page.data() + sizeof(PageHead));

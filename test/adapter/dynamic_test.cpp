@@ -1,6 +1,11 @@
 // Property: what changes in bulk costs no more than a build, whoever notices it: the file follows the rows, and an
-// index that was outgrown is built anew by the next query, unless that is not wanted.
+// index that was outgrown is built anew by the next query, unless that is not wanted. What goes on in the background is
+// told, and hinders neither DROP INDEX nor DETACH, with queries under way.
 #include "host.hpp"
+
+#include <atomic>
+#include <regex>
+#include <thread>
 
 namespace lmd_test {
 namespace {
@@ -9,6 +14,95 @@ constexpr int64_t SMALL = 200, LARGE = 16000;
 
 void Insert(Connection &connection, int64_t first, int64_t count) {
 	Execute(connection, "INSERT INTO t " + SomeRows(first, count));
+}
+
+TEST(Dynamic, AMergeUnderWayIsToldWithItsProgress) {
+	Host host;
+	MakeTable(host, 2000);
+	// Nothing is cached, so the merge reads blocks: at the first of them it is under way for certain.
+	host.Open();
+	Execute(host, "FROM lm_diskann_index_info()");
+	std::promise<std::string> told;
+	std::atomic<bool> is_told {false};
+	const auto main_thread = std::this_thread::get_id();
+	Connection other(*host.database);
+	host.hooks->Set([&](FileCall call, const std::string &path) {
+		if (call == FileCall::READ && path.find(".lmdiskann") != std::string::npos &&
+		    std::this_thread::get_id() != main_thread && !is_told.exchange(true)) {
+			told.set_value(Info(other, "state, state_reason"));
+		}
+	});
+	Insert(host, 2000, 3000);
+	auto text = told.get_future();
+	ASSERT_EQ(text.wait_for(std::chrono::minutes(1)), std::future_status::ready);
+	EXPECT_TRUE(std::regex_match(text.get(), std::regex("merging\\|rows are merged into the graph, [0-9]+ % done")));
+	host.hooks->Set(nullptr);
+	ExpectExactAnswer(host);
+}
+
+//! Runs `query` again and again on a connection of its own until it fails or `is_done`; returns why it failed.
+std::string QueryUntil(DuckDB &database, const std::string &query, const std::string &answer,
+                       const std::atomic<bool> &is_done) {
+	Connection connection(database);
+	while (!is_done) {
+		const auto result = connection.Query(query);
+		if (result->HasError()) {
+			return result->GetError();
+		}
+		EXPECT_EQ(result->GetValue(0, 0).ToString(), answer);
+	}
+	return "";
+}
+
+TEST(Dynamic, DropIndexWhileQueriesAndAMergeGoOnChangesNoAnswer) {
+	Host host;
+	MakeTable(host, 2000);
+	const std::string query = "SELECT count(DISTINCT id) FROM (" + NearestQuery() + ")";
+	for (int64_t round = 0; round < 2; round++) {
+		std::atomic<bool> is_done {false};
+		std::vector<std::future<std::string>> readers;
+		for (int reader = 0; reader < 2; reader++) {
+			readers.push_back(
+			    std::async(std::launch::async, [&] { return QueryUntil(*host.database, query, "10", is_done); }));
+		}
+		Insert(host, 10000 + round * 2100, 2100);
+		Execute(host, "DROP INDEX t_idx");
+		is_done = true;
+		for (auto &reader : readers) {
+			EXPECT_EQ(reader.get(), "");
+		}
+		Execute(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v)");
+	}
+	ExpectSound(host);
+}
+
+TEST(Dynamic, DetachWhileQueriesAndAMergeGoOnLeavesASoundIndex) {
+	Host host;
+	const auto path = host.folder / "other.duckdb";
+	const std::string attach = "ATTACH '" + path.string() + "' AS other";
+	Execute(host, attach);
+	Execute(host, "CREATE TABLE other.t AS " + SomeRows(0, 2000));
+	Execute(host, "CREATE INDEX t_idx ON other.t USING LM_DISKANN (v)");
+	std::string query = "SELECT count(DISTINCT id) FROM (" + NearestQuery() + ")";
+	query.replace(query.find("FROM t "), 7, "FROM other.t ");
+	for (int64_t round = 0; round < 2; round++) {
+		const std::atomic<bool> is_done {false};
+		std::vector<std::future<std::string>> readers;
+		for (int reader = 0; reader < 2; reader++) {
+			readers.push_back(
+			    std::async(std::launch::async, [&] { return QueryUntil(*host.database, query, "10", is_done); }));
+		}
+		Execute(host, "INSERT INTO other.t " + SomeRows(10000 + round * 2100, 2100));
+		Execute(host, "DETACH other");
+		for (auto &reader : readers) {
+			// Every answer before was right; afterwards there is no such table.
+			EXPECT_NE(reader.get().find("other"), std::string::npos);
+		}
+		Execute(host, attach);
+		EXPECT_EQ(Execute(host, "SELECT count(*) FROM other.t"), std::to_string(2000 + (round + 1) * 2100));
+		EXPECT_EQ(Execute(host, "SELECT violation FROM lm_diskann_verify('t_idx')"), "");
+	}
+	EXPECT_EQ(Execute(host, "SELECT count(*) FROM lm_diskann_index_info() WHERE state IN ('ready', 'merging')"), "1");
 }
 
 TEST(Dynamic, ACompactMakesTheFileSmall) {

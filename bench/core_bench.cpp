@@ -32,16 +32,23 @@ struct Candidate {
 	std::vector<CurvePoint> points;
 };
 
+double ProcessCpuSeconds() {
+	rusage usage = {};
+	getrusage(RUSAGE_SELF, &usage);
+	return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       1e-6 * double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
 void Build(const std::string &name, const std::string &data, const std::string &index, size_t thread_count) {
 	const DataSet set = DataSet::Load(data);
 	std::unique_ptr<Subject> subject = MakeSubject(name);
+	const double cpu_start = ProcessCpuSeconds();
 	const auto start = std::chrono::steady_clock::now();
 	subject->Build(set, index, thread_count);
 	const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+	const double cpu_seconds = ProcessCpuSeconds() - cpu_start;
 	rusage usage = {};
 	getrusage(RUSAGE_SELF, &usage);
-	const double cpu_seconds = double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-	                           1e-6 * double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 	std::printf("{\"name\":\"%s\",\"rows\":%u,\"dims\":%u,\"threads\":%zu,\"seconds\":%.3f,"
 	            "\"vectors_per_cpu_second\":%.1f,\"peak_rss_bytes\":%ld,\"data_bytes\":%zu,"
 	            "\"index_bytes\":%ju}\n",

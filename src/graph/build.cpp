@@ -5,6 +5,7 @@
 #include "graph/node_set.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace lm_diskann {
 
@@ -44,6 +45,16 @@ struct GraphBuilder::Scratch {
 		list.reserve(list_size + 1);
 	}
 
+	//! Puts `unseen` with their distances from `point` into `measured`.
+	void Measure(const BuildSpace &space) {
+		distances.resize(unseen.size());
+		space.Distances(point, Span<const NodeId>(unseen.data(), unseen.size()), distances.data());
+		measured.clear();
+		for (size_t i = 0; i < unseen.size(); i++) {
+			measured.push_back({distances[i], unseen[i]});
+		}
+	}
+
 	BuildSpace::Point point;
 	BuildDistance distance;
 
@@ -52,6 +63,8 @@ struct GraphBuilder::Scratch {
 	//! Nodes expanded by the last search, ascending by distance.
 	std::vector<ScoredNode> expanded;
 	std::vector<NodeId> unseen;
+	std::vector<float> distances;
+	std::vector<ScoredNode> measured;
 	std::vector<ScoredNode> candidates, chosen, dropped;
 	NodeSet seen;
 };
@@ -163,33 +176,42 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	scratch.expanded.clear();
 	scratch.seen.Clear();
 	space.Load(node, scratch.point);
-	const auto offer = [&](NodeId other) {
-		const ScoredNode scored {space.Distance(scratch.point, other), other};
+	// No entry before it is left to expand.
+	size_t first_open = 0;
+	const auto offer = [&](const ScoredNode &scored) {
 		if (scratch.list.size() == parameters.list_size && !(scored < scratch.list.back().scored)) {
 			return;
 		}
 		const auto position =
 		    std::upper_bound(scratch.list.begin(), scratch.list.end(), scored,
 		                     [](const ScoredNode &a, const Scratch::ListEntry &b) { return a < b.scored; });
+		first_open = std::min(first_open, size_t(position - scratch.list.begin()));
 		scratch.list.insert(position, {scored, false});
 		if (scratch.list.size() > parameters.list_size) {
 			scratch.list.pop_back();
 		}
 	};
+	const auto offer_unseen = [&]() {
+		scratch.Measure(space);
+		std::for_each(scratch.measured.begin(), scratch.measured.end(), offer);
+	};
+	scratch.unseen.clear();
 	const NodeId starts[] = {NodeId(order[0]), reference_starts[references[node.value]]};
 	for (const NodeId start : starts) {
 		if (start != NO_NODE && start != node && scratch.seen.Insert(start)) {
-			offer(start);
+			scratch.unseen.push_back(start);
 		}
 	}
 	scratch.seen.Insert(node);
+	offer_unseen();
 	while (true) {
-		const auto next = std::find_if(scratch.list.begin(), scratch.list.end(),
+		const auto next = std::find_if(scratch.list.begin() + ptrdiff_t(first_open), scratch.list.end(),
 		                               [](const Scratch::ListEntry &entry) { return !entry.is_expanded; });
 		if (next == scratch.list.end()) {
 			break;
 		}
 		next->is_expanded = true;
+		first_open = size_t(next - scratch.list.begin()) + 1;
 		const ScoredNode expanded = next->scored;
 		scratch.expanded.push_back(expanded);
 		scratch.unseen.clear();
@@ -199,7 +221,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 				scratch.unseen.push_back(NodeId(neighbor));
 			}
 		}
-		std::for_each(scratch.unseen.begin(), scratch.unseen.end(), offer);
+		offer_unseen();
 	}
 	std::sort(scratch.expanded.begin(), scratch.expanded.end());
 }
@@ -236,15 +258,15 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 		}
 		return;
 	}
-	scratch.candidates.clear();
 	space.Load(target, scratch.point);
-	for (const uint32_t neighbor : present) {
-		scratch.candidates.push_back({space.Distance(scratch.point, NodeId(neighbor)), NodeId(neighbor)});
-	}
+	scratch.unseen.clear();
+	std::transform(present.begin(), present.end(), std::back_inserter(scratch.unseen),
+	               [](uint32_t neighbor) { return NodeId(neighbor); });
 	for (size_t i = begin; i < end; i++) {
-		const NodeId source(back_edges[i].source);
-		scratch.candidates.push_back({space.Distance(scratch.point, source), source});
+		scratch.unseen.push_back(NodeId(back_edges[i].source));
 	}
+	scratch.Measure(space);
+	scratch.candidates = scratch.measured;
 	std::sort(scratch.candidates.begin(), scratch.candidates.end());
 	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
 	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
@@ -386,10 +408,8 @@ void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
 		}
 	}
 	space.Load(node, scratch.point);
-	scratch.candidates.clear();
-	for (const NodeId second : scratch.unseen) {
-		scratch.candidates.push_back({space.Distance(scratch.point, second), second});
-	}
+	scratch.Measure(space);
+	scratch.candidates = scratch.measured;
 	const size_t added = std::min(room, scratch.candidates.size());
 	std::partial_sort(scratch.candidates.begin(), scratch.candidates.begin() + added, scratch.candidates.end());
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree) + own.size();

@@ -1,11 +1,13 @@
 #include "graph/build_space.hpp"
 
+#include "vector/byte_products.hpp"
 #include "vector/code_kernels.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace lm_diskann {
 
@@ -14,6 +16,8 @@ namespace {
 //! Best step of 16 levels for Gaussian coordinates, in their deviations (Max, 1960).
 constexpr float LEVEL_STEP = 0.335F;
 constexpr uint32_t LEVEL_BITS = 4;
+//! A byte stands for so much less: products of bytes are fastest between a signed and an unsigned one.
+constexpr int32_t BYTE_OFFSET = 128;
 
 size_t VectorBytes(uint32_t bits, size_t dims) {
 	return bits == LEVEL_BITS ? Quantizer::CodeBytes(CodeFamily::FOUR_BIT, dims) : dims;
@@ -77,11 +81,13 @@ void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, Tail &tail) 
 	}
 	tail.scale = largest / 127;
 	const float inverse = largest > 0 ? 127 / largest : 0;
-	auto *bytes = reinterpret_cast<int8_t *>(target);
+	int64_t squares = 0;
 	for (size_t i = 0; i < dims; i++) {
-		bytes[i] = int8_t(RoundWithin(vector[i] * inverse, -127, 127));
+		const auto value = int32_t(RoundWithin(vector[i] * inverse, -127, 127));
+		target[i] = uint8_t(value + BYTE_OFFSET);
+		squares += int64_t(value) * value;
 	}
-	tail.norm = tail.scale * tail.scale * InnerProduct(bytes, bytes, dims);
+	tail.norm = tail.scale * tail.scale * float(squares);
 }
 
 void BuildSpace::RoundToLevels(const float *vector, uint8_t *target, Tail &tail) const {
@@ -110,36 +116,52 @@ void BuildSpace::Prefetch(NodeId node) const {
 
 void BuildSpace::Load(NodeId node, Point &point) const {
 	point.node = node;
+	const uint8_t *bytes = Bytes(node);
 	if (bits != LEVEL_BITS) {
-		point.values = reinterpret_cast<const int8_t *>(Bytes(node));
-		return;
+		point.values.resize(dims);
+		std::transform(bytes, bytes + dims, point.values.begin(), [](uint8_t u) { return int8_t(u - BYTE_OFFSET); });
+	} else {
+		point.levels.resize(vector_bytes * 2);
+		point.values.resize(vector_bytes * 2); // zeros behind the last
+		UnpackLevels(LEVEL_BITS, bytes, point.levels.size(), point.levels.data());
+		std::transform(point.levels.begin(), point.levels.begin() + ptrdiff_t(dims), point.values.begin(),
+		               [](uint8_t u) { return int8_t(2 * int32_t(u) - 15); });
 	}
-	point.levels.resize(vector_bytes * 2);
-	point.unpacked.resize(vector_bytes * 2);
-	UnpackLevels(LEVEL_BITS, Bytes(node), point.levels.size(), point.levels.data());
-	point.sum = 0;
-	for (size_t i = 0; i < dims; i++) {
-		point.unpacked[i] = int8_t(2 * int32_t(point.levels[i]) - 15);
-		point.sum += point.unpacked[i];
-	}
-	point.values = point.unpacked.data();
+	point.sum = std::accumulate(point.values.begin(), point.values.end(), int32_t(0));
 }
 
-float BuildSpace::Distance(const Point &point, NodeId other) const {
+void BuildSpace::Distances(const Point &point, Span<const NodeId> others, float *distances) const {
+	constexpr size_t BATCH = 64;
 	const Tail a = TailOf(point.node);
-	const Tail b = TailOf(other);
-	float product;
-	if (bits == LEVEL_BITS) {
-		// <2u - 15, 2v - 15> = 2 <2u - 15, v> - 15 sum(2u - 15); what pads u is zero.
-		int32_t sum;
-		CodeDotProducts(LEVEL_BITS, point.values, Bytes(other), vector_bytes, 1, &sum);
-		product = float(2 * sum - 15 * point.sum);
-	} else {
-		product = InnerProduct(point.values, reinterpret_cast<const int8_t *>(Bytes(other)), dims);
+	const uint8_t *bytes[BATCH];
+	int32_t products[BATCH];
+	for (size_t begin = 0; begin < others.size(); begin += BATCH) {
+		const size_t batch = std::min(BATCH, others.size() - begin);
+		for (size_t i = 0; i < batch; i++) {
+			bytes[i] = Bytes(others[begin + i]);
+		}
+		Products(point, bytes, batch, products);
+		for (size_t i = 0; i < batch; i++) {
+			const Tail b = TailOf(others[begin + i]);
+			const float extra = a.extra - b.extra;
+			const float sum = a.norm + b.norm - 2 * a.scale * b.scale * float(products[i]) + extra * extra;
+			// In this order a distance that is not a number, between vectors as large as floats get, becomes zero.
+			distances[begin + i] = std::max(0.0F, sum);
+		}
 	}
-	const float extra = a.extra - b.extra;
-	// In this order a distance that is not a number, between vectors as large as floats get, becomes zero.
-	return std::max(0.0F, a.norm + b.norm - 2 * a.scale * b.scale * product + extra * extra);
+}
+
+void BuildSpace::Products(const Point &point, const uint8_t *const *bytes, size_t batch, int32_t *products) const {
+	if (bits != LEVEL_BITS) {
+		ByteProducts(point.values.data(), bytes, batch, dims, products);
+		std::for_each(products, products + batch, [&](int32_t &product) { product -= BYTE_OFFSET * point.sum; });
+		return;
+	}
+	for (size_t i = 0; i < batch; i++) {
+		// <2u - 15, 2v - 15> = 2 <2u - 15, v> - 15 sum(2u - 15); what pads u is zero.
+		CodeDotProducts(LEVEL_BITS, point.values.data(), bytes[i], vector_bytes, 1, products + i);
+		products[i] = 2 * products[i] - 15 * point.sum;
+	}
 }
 
 } // namespace lm_diskann

@@ -41,14 +41,13 @@ public:
 	private:
 		friend class BuildSpace;
 		NodeId node = NodeId(UINT32_MAX);
-		//! In place, or `unpacked`.
-		const int8_t *values = nullptr;
+		//! Values as signed bytes, and their sum.
+		std::vector<int8_t> values;
 		int32_t sum = 0;
-		std::vector<int8_t> unpacked;
 		std::vector<uint8_t> levels;
 	};
 	void Load(NodeId node, Point &point) const;
-	float Distance(const Point &point, NodeId other) const;
+	void Distances(const Point &point, Span<const NodeId> others, float *distances) const;
 
 private:
 	//! What stands behind a vector's bytes.
@@ -65,6 +64,8 @@ private:
 		return vectors.data() + node.value * stride;
 	}
 	Tail TailOf(NodeId node) const;
+	//! <point, other> for `batch` others, in units of both scales.
+	void Products(const Point &point, const uint8_t *const *bytes, size_t batch, int32_t *products) const;
 	void RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const;
 	void RoundToLevels(const float *vector, uint8_t *target, Tail &tail) const;
 
@@ -80,23 +81,19 @@ private:
 	AlignedBuffer<uint8_t> vectors;
 };
 
-//! Distance(a, b) for RobustPrune, which asks for one b after another.
+//! Distances for RobustPrune.
 class BuildDistance {
 public:
 	explicit BuildDistance(const BuildSpace &space_p) : space(space_p) {
 	}
-	float operator()(NodeId a, NodeId b) {
-		if (b != loaded) {
-			space.Load(b, point);
-			loaded = b;
-		}
-		return space.Distance(point, a);
+	void operator()(NodeId from, Span<const NodeId> to, float *distances) {
+		space.Load(from, point);
+		space.Distances(point, to, distances);
 	}
 
 private:
 	const BuildSpace &space;
 	BuildSpace::Point point;
-	NodeId loaded = NodeId(UINT32_MAX);
 };
 
 } // namespace lm_diskann

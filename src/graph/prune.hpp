@@ -3,6 +3,7 @@
 #include "base/types.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 namespace lm_diskann {
@@ -30,21 +31,42 @@ struct PruneLimits {
 
 //! Chooses out-neighbours of a node from `candidates` (ascending, distinct, without the node itself) into `chosen`,
 //! ascending by distance. A candidate c is dropped if some chosen s has alpha * d(s, c) <= d(node, c).
-//! `distance(NodeId, NodeId)` is symmetric. Cost: O(|candidates| * max_degree) distances, no I/O.
+//! `distance` is symmetric: (NodeId, NodeId), or, for all at once, (NodeId, Span<const NodeId>, float *). Cost:
+//! O(|candidates| * max_degree) distances, no I/O.
 //! Source: RobustPrune, Algorithm 2 of Subramanya et al., DiskANN, NeurIPS 2019.
 template <class DISTANCE>
 void RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &limits, DISTANCE &&distance,
                  std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
 	chosen.clear();
 	dropped.clear();
-	for (const ScoredNode &candidate : candidates) {
-		if (chosen.size() == limits.max_degree) {
-			break;
+	std::vector<uint8_t> is_covered(candidates.size());
+	std::vector<uint32_t> open;
+	std::vector<NodeId> open_nodes;
+	std::vector<float> distances;
+	for (size_t i = 0; i < candidates.size() && chosen.size() < limits.max_degree; i++) {
+		if (is_covered[i] != 0) {
+			dropped.push_back(candidates[i]);
+			continue;
 		}
-		const bool is_covered = std::any_of(chosen.begin(), chosen.end(), [&](const ScoredNode &neighbor) {
-			return limits.alpha * distance(neighbor.node, candidate.node) <= candidate.distance;
-		});
-		(is_covered ? dropped : chosen).push_back(candidate);
+		chosen.push_back(candidates[i]);
+		open.clear();
+		open_nodes.clear();
+		for (size_t j = i + 1; j < candidates.size(); j++) {
+			if (is_covered[j] == 0) {
+				open.push_back(uint32_t(j));
+				open_nodes.push_back(candidates[j].node);
+			}
+		}
+		distances.resize(open.size());
+		if constexpr (std::is_invocable_v<DISTANCE, NodeId, NodeId>) {
+			std::transform(open_nodes.begin(), open_nodes.end(), distances.begin(),
+			               [&](NodeId other) { return distance(candidates[i].node, other); });
+		} else {
+			distance(candidates[i].node, Span<const NodeId>(open_nodes.data(), open_nodes.size()), distances.data());
+		}
+		for (size_t o = 0; o < open.size(); o++) {
+			is_covered[open[o]] = limits.alpha * distances[o] <= candidates[open[o]].distance ? 1 : 0;
+		}
 	}
 	for (size_t i = 0; i < dropped.size() && chosen.size() < limits.fill_degree; i++) {
 		chosen.push_back(dropped[i]);

@@ -136,6 +136,16 @@ TEST(RobustPrune, ChoosesWhatTheDefinitionSays) {
 				return alpha * distance(s.node, candidate.node) <= candidate.distance;
 			}));
 		}
+		std::vector<ScoredNode> chosen_at_once;
+		std::vector<ScoredNode> dropped_at_once;
+		const auto distances = [&](NodeId from, Span<const NodeId> to, float *target) {
+			std::transform(to.begin(), to.end(), target, [&](NodeId other) { return distance(from, other); });
+		};
+		RobustPrune(candidates, {50, 0, alpha}, distances, chosen_at_once, dropped_at_once);
+		const auto is_same = [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; };
+		EXPECT_TRUE(std::equal(chosen.begin(), chosen.end(), chosen_at_once.begin(), chosen_at_once.end(), is_same));
+		EXPECT_TRUE(
+		    std::equal(dropped.begin(), dropped.end(), dropped_at_once.begin(), dropped_at_once.end(), is_same));
 		const size_t pruned_count = chosen.size();
 		RobustPrune(candidates, {50, 40, alpha}, distance, chosen, dropped);
 		EXPECT_EQ(chosen.size(), std::max<size_t>(pruned_count, 40));

@@ -16,6 +16,10 @@ constexpr size_t ENTRY_COUNT = 4;
 
 thread_local std::unique_ptr<SearchMemory> spare_memory;
 
+//! After so many visits more a beam is wider by a block: while a search still approaches, what comes next is soon
+//! beaten by what it finds.
+constexpr size_t VISITS_PER_WIDTH = 4;
+
 //! Has the processor load a block at once rather than as it is read.
 void Prefetch(const uint8_t *bytes, size_t size) {
 	constexpr size_t CACHE_LINE = 64;
@@ -165,10 +169,11 @@ void BeamSearch::ReadAhead(PageId first) {
 	if (ids.size() + beam_width > BEAM_WIDTH_MAX) {
 		DropReadAhead();
 	}
+	const size_t width = std::min<size_t>(beam_width, 1 + memory->visits.size() / VISITS_PER_WIDTH);
 	const size_t begin = ids.size();
 	ids.push_back(first);
 	const float bound = ListBound();
-	for (size_t rank = 0; ids.size() < begin + beam_width; rank++) {
+	for (size_t rank = 0; ids.size() < begin + width; rank++) {
 		const Candidate *candidate = memory->frontier.Peek(rank);
 		if (!candidate || candidate->distance >= bound) {
 			break;

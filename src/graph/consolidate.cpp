@@ -1,6 +1,7 @@
 #include "graph/consolidate.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 namespace lm_diskann {
@@ -11,6 +12,11 @@ namespace {
 constexpr size_t CANDIDATES_BEHIND = 32, DEAD_BEHIND_MAX = 64;
 //! Dead nodes one behind the other whose anchors one node takes over.
 constexpr size_t ANCHORED_MAX = 256;
+//! At most this alpha for what takes a dead neighbour's place. As large as for a new node, far more edges than died are
+//! chosen, and those that only fill room, of which the nearest are found, go for them. 12,000 rows of
+//! imdb-pvdbow-384-cos of which 5 % are deleted nine times, recall@10 at L 40: alpha 1.0 0.981, 1.05 0.986, 1.1 0.985,
+//! 1.2 0.978; choosing all edges anew at 1.2 about a point less; built anew 0.983. Vectors of SIFT make no difference.
+constexpr double REPAIR_ALPHA_MAX = 1.05;
 
 } // namespace
 
@@ -61,14 +67,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 	for (NodeEdge &edge : candidates) {
 		edge.is_anchor = adopted.count(edge.id) > 0;
 	}
-	scored.clear();
-	for (uint32_t position = 1; position < space.Count(); position++) {
-		scored.push_back({space.Distance(0, position), NodeId(position)});
-	}
-	std::sort(scored.begin(), scored.end());
-	const PruneLimits limits {graph.layout.max_degree, 0, float(parameters.alpha)};
-	RobustPrune(
-	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	ChooseEdges(node, own);
 	const auto is_adopted = [&](uint16_t edge) { return adopted.count(node.Neighbor(edge)) > 0; };
 	KeepForced(
 	    scored, graph.layout.max_degree,
@@ -101,6 +100,31 @@ bool ConsolidateBatch::Plan(NodeId id) {
 	OrphanAdopted(parent);
 	edits.push_back(std::move(edit));
 	return has_row;
+}
+
+void ConsolidateBatch::ChooseEdges(const NodeView &node, const std::vector<uint16_t> &own) {
+	scored.clear();
+	for (uint32_t position = 1; position < space.Count(); position++) {
+		scored.push_back({space.Distance(0, position), NodeId(position)});
+	}
+	std::sort(scored.begin(), scored.end());
+	const auto is_own = [&](const ScoredNode &edge) { return edge.node.value <= own.size(); };
+	const auto is_kept = [&](const ScoredNode &edge) { return is_own(edge) && !node.IsFill(own[edge.node.value - 1]); };
+	chosen.clear();
+	std::copy_if(scored.begin(), scored.end(), std::back_inserter(chosen), is_kept);
+	dropped.clear();
+	const double alpha = std::min(parameters.alpha, REPAIR_ALPHA_MAX);
+	for (const ScoredNode &edge : scored) {
+		if (is_kept(edge)) {
+			continue;
+		}
+		const bool is_chosen = !is_own(edge) && chosen.size() < graph.layout.max_degree &&
+		                       std::none_of(chosen.begin(), chosen.end(), [&](const ScoredNode &other) {
+			                       return alpha * space.Distance(other.node.value, edge.node.value) <= edge.distance;
+		                       });
+		(is_chosen ? chosen : dropped).push_back(edge);
+	}
+	std::sort(chosen.begin(), chosen.end());
 }
 
 void ConsolidateBatch::FillRoom(const std::vector<uint16_t> &own, EdgeEdit &edit) const {

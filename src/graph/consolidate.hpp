@@ -1,6 +1,7 @@
 // Taking dead nodes out of a graph (the consolidation of FreshDiskANN: Singh et al., 2021, Algorithm 4): each live node
-// with edges to dead ones gets, in their place, the best of what those led to. One pass over all blocks, so that no
-// edge, and no code of a deleted vector, is left; then the dead nodes can be freed.
+// with edges to dead ones gets, in their place, the best of what those led to. Unlike there it keeps all edges to live
+// ones that it had chosen: choosing anew, among codes, made the graph worse with every pass. One pass over all blocks,
+// so that no edge, and no code of a deleted vector, is left; then the dead nodes can be freed.
 //
 // Candidates are known by their codes only: the own ones, and those in the blocks of the dead neighbours. Who anchored
 // a dead node anchors from now on what that one anchored.
@@ -64,6 +65,9 @@ private:
 	//! The live nodes that `dead` leads to, over other dead ones if need be.
 	void AddCandidatesBehind(NodeId dead);
 
+	//! From `space` into `chosen`, beside what was chosen before, and `dropped`. `own`: places of edges to live nodes,
+	//! at the positions from 1 on.
+	void ChooseEdges(const NodeView &node, const std::vector<uint16_t> &own);
 	//! The nearest of those left out, as far as there is room.
 	void FillRoom(const std::vector<uint16_t> &own, EdgeEdit &edit) const;
 

@@ -82,6 +82,8 @@ struct NodeSummary {
 	bool is_deleted = false;
 	bool is_entry = false;
 	std::vector<NodeId> neighbors;
+	//! For each neighbour whether its edge only fills room.
+	std::vector<bool> is_fill;
 };
 
 //! A node that a search visited.

@@ -60,6 +60,9 @@ std::vector<NodeSummary> AnnIndex::ReadNodes(NodeId first, size_t count) {
 			node.row_id = RowOf(view.Row());
 			node.is_entry = std::find(entries.begin(), entries.end(), id) != entries.end();
 			node.neighbors = NeighborsOf(view);
+			for (uint32_t i = 0; i < view.Degree(); i++) {
+				node.is_fill.push_back(view.IsFill(i));
+			}
 			if (node.row_id) {
 				const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 				node.is_deleted = impl->tombstones.Contains(*node.row_id);

@@ -4,7 +4,10 @@
 
 #include "storage/memory_file.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <map>
+#include <set>
 
 namespace lm_diskann {
 namespace {
@@ -51,6 +54,45 @@ TEST_P(DynamicIndex, ASlidingWindowKeepsItsRecall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Index, DynamicIndex, testing::Values(Metric::L2SQ, Metric::COSINE, Metric::IP));
+
+//! Choosing anew with every repair, by codes, lost two points of recall in ten rounds of 5 % of imdb-pvdbow-384-cos.
+TEST(DynamicIndexFile, ARepairKeepsTheEdgesToLiveRowsThatWereChosen) {
+	const Subject subject(Metric::COSINE, MakeClusteredVectors(1500, DIMS, 11), 0, 1500);
+	const std::vector<NodeSummary> before = subject.index->ReadNodes(NodeId(0), 1500);
+	std::set<NodeId> dead;
+	subject.Delete(0, 300);
+	for (const NodeSummary &node : before) {
+		if (node.row_id->value < 300) {
+			dead.insert(node.node);
+		}
+	}
+	while (subject.index->Compact(Never)) {
+	}
+	std::map<NodeId, NodeSummary> after;
+	for (NodeSummary &node : subject.index->ReadNodes(NodeId(0), 1500)) {
+		after[node.node] = std::move(node);
+	}
+	size_t repaired_count = 0, chosen_count = 0, lost_count = 0;
+	for (const NodeSummary &node : before) {
+		if (dead.count(node.node) > 0) {
+			continue;
+		}
+		const std::vector<NodeId> &now = after.at(node.node).neighbors;
+		for (size_t i = 0; i < node.neighbors.size(); i++) {
+			const bool is_there = std::find(now.begin(), now.end(), node.neighbors[i]) != now.end();
+			if (dead.count(node.neighbors[i]) > 0) {
+				EXPECT_FALSE(is_there);
+				repaired_count++;
+			} else if (!node.is_fill[i]) {
+				chosen_count++;
+				lost_count += is_there ? 0 : 1;
+			}
+		}
+	}
+	// Some give their place to an anchor that is taken over.
+	EXPECT_LT(1000 * lost_count, chosen_count);
+	EXPECT_GT(repaired_count, 1000U);
+}
 
 TEST(DynamicIndexFile, ACompactAndAScrubLeaveNoTraceOfADeletedVector) {
 	const std::vector<float> vectors = MakeClusteredVectors(1200, DIMS, 3);

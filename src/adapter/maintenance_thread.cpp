@@ -47,7 +47,7 @@ MaintenanceThread::~MaintenanceThread() {
 }
 
 bool MaintenanceThread::IsDue(const lm_diskann::IndexCounts &counts) {
-	return IsMergeDue(counts) || IsCompactDue(counts);
+	return IsMergeDue(counts) || IsCompactDue(counts) || counts.is_spill_due;
 }
 
 void MaintenanceThread::Offer(const std::shared_ptr<MaintainedIndex> &index) {
@@ -95,7 +95,11 @@ void MaintenanceThread::Maintain(MaintainedIndex &index) {
 bool MaintenanceThread::MaintainOnce(MaintainedIndex &index, lm_diskann::AnnIndex &core) const {
 	const auto is_stopped = [&] { return is_stopping || index.is_closed; };
 	const auto is_left = [&] { return index.may_be_rebuilt && IsRebuildCheaper(core.Counts()); };
-	if (is_stopped() || is_left()) {
+	if (is_stopped()) {
+		return false;
+	}
+	core.SpillDelta();
+	if (is_left()) {
 		return false;
 	}
 	const auto counts = core.Counts();

@@ -48,7 +48,7 @@ public:
 
 	//! Looks whether `index` has work, and queues it. Cheap.
 	void Offer(const std::shared_ptr<MaintainedIndex> &index);
-	//! True when the delta or the tombstones of an index are due.
+	//! True when the delta or the tombstones of an index are due, or the RAM that the delta takes.
 	static bool IsDue(const lm_diskann::IndexCounts &counts);
 
 private:

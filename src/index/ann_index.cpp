@@ -121,6 +121,7 @@ IndexCounts AnnIndex::Impl::Counts() const {
 	counts.delta_count = delta.Count();
 	counts.row_count = stored.node_count + counts.delta_count;
 	counts.row_count -= std::min(counts.row_count, counts.tombstone_count);
+	counts.is_spill_due = delta.VectorBytes() > DELTA_BYTES_MAX;
 	return counts;
 }
 
@@ -150,7 +151,7 @@ IndexSummary AnnIndex::Summary() const {
 }
 
 void AnnIndex::Append(const VectorBatch &batch) {
-	impl->SpillDelta();
+	impl->SpillDelta(Impl::DELTA_BYTES_HARD_MAX);
 	const uint32_t dims = impl->configuration.dims;
 	const Metric metric = impl->configuration.metric;
 	std::vector<bool> is_indexable(batch.count);

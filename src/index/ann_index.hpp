@@ -52,6 +52,8 @@ struct IndexCounts {
 	uint64_t row_count = 0; //!< indexed and not deleted: graph + delta - tombstones
 	uint64_t delta_count = 0;
 	uint64_t tombstone_count = 0;
+	//! The delta takes more RAM than it should: SpillDelta is due.
+	bool is_spill_due = false;
 };
 
 struct IndexSummary : IndexCounts {
@@ -207,7 +209,8 @@ public:
 
 	//! Upsert: a row id that is present is replaced (in the graph it is hidden). Not indexable vectors are counted and
 	//! kept out, and hide any former vector of the row. Advances covered rows. Looks the rows up in the file first:
-	//! FileError and CorruptionError come before any change. After std::bad_alloc the first rows may be in.
+	//! FileError and CorruptionError come before any change. After std::bad_alloc the first rows may be in. Writes
+	//! nothing, unless SpillDelta was not called for so long that 128 MiB of vectors wait in RAM.
 	void Append(const VectorBatch &batch);
 	//! Rows with NULL vectors: nothing but counting, hiding and covered rows. Errors as Append.
 	void AppendNull(Span<const RowId> row_ids);
@@ -229,6 +232,9 @@ public:
 	//! `is_stopped` is asked often; once it says so the batch is given up, without an effect. Searches, changes and
 	//! publishes go on meanwhile. Throws FileError, CorruptionError; then the index may be unhealthy.
 	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
+	//! Writes the older rows of the delta to the file when their vectors take more than 64 MiB of RAM; searches read
+	//! them from there. Merge begins with it. Throws FileError.
+	void SpillDelta();
 	//! Takes deleted rows out of the graph, whole: no edge and no code of them is left, and their pages become free.
 	//! True: it was stopped, and the next call goes on where it was. Otherwise as Merge.
 	bool Compact(const std::function<bool()> &is_stopped);

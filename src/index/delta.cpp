@@ -60,7 +60,8 @@ void Delta::Put(RowId row_id, const void *vector) {
 	Chunk *chunk = nullptr;
 	try {
 		chunk = &TailChunk();
-		chunk->vectors.resize((chunk->row_ids.size() + 1) * vector_bytes);
+		const auto *bytes = static_cast<const uint8_t *>(vector);
+		chunk->vectors.insert(chunk->vectors.end(), bytes, bytes + vector_bytes);
 		chunk->row_ids.push_back(row_id);
 	} catch (...) {
 		if (chunk && chunk->row_ids.empty()) {
@@ -73,7 +74,6 @@ void Delta::Put(RowId row_id, const void *vector) {
 		}
 		throw;
 	}
-	std::memcpy(chunk->vectors.data() + (chunk->row_ids.size() - 1) * vector_bytes, vector, vector_bytes);
 	chunk->live_count++;
 	resident_rows++;
 	if (!is_new) {
@@ -160,6 +160,23 @@ DeltaSnapshot Delta::TakeSnapshot() {
 			snapshot.chunks.back().vectors = chunk.vectors;
 			snapshot.chunks.back().former = chunk.blob;
 		}
+	}
+	snapshot.released.swap(released);
+	return snapshot;
+}
+
+DeltaSnapshot Delta::TakeUnstored(uint64_t bytes_max) {
+	DeltaSnapshot snapshot;
+	uint64_t bytes = 0;
+	for (const auto &[number, chunk] : chunks) {
+		if (chunk.row_ids.size() < CHUNK_ROWS || chunk.stored_rows == CHUNK_ROWS) {
+			continue;
+		}
+		bytes += chunk.vectors.size();
+		if (bytes > bytes_max && !snapshot.chunks.empty()) {
+			break;
+		}
+		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, chunk.vectors, chunk.blob});
 	}
 	snapshot.released.swap(released);
 	return snapshot;

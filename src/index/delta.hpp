@@ -89,10 +89,13 @@ public:
 	Rows Oldest(size_t count) const;
 
 	DeltaSnapshot TakeSnapshot();
+	//! The oldest full chunks that no blob holds, at most `bytes_max` of vectors but at least one if there is any: what
+	//! has to be written before it can leave RAM.
+	DeltaSnapshot TakeUnstored(uint64_t bytes_max);
 	//! The blobs of `snapshot` are written. Returns those that they replace, which no generation from this one on
 	//! names.
 	std::vector<BlobRef> SetStored(const DeltaSnapshot &snapshot);
-	//! Frees the RAM of written chunks that are full, oldest first, until `target_bytes` of vectors are left.
+	//! Frees the RAM of written chunks that are full, oldest first, until at most `target_bytes` of vectors are left.
 	void Evict(uint64_t target_bytes);
 	//! Reads written chunks into RAM, oldest first, up to `bytes_max` of vectors.
 	void Load(uint64_t bytes_max);

@@ -87,6 +87,10 @@ struct CompactState {
 
 //! Lock order: maintenance_mutex -> write_mutex -> state_mutex -> page file and cache.
 struct AnnIndex::Impl {
+	//! RAM for vectors of the delta: beyond the first bound a spill is due, at the second an Append does it itself.
+	static constexpr uint64_t DELTA_BYTES_MAX = uint64_t(64) << 20;
+	static constexpr uint64_t DELTA_BYTES_HARD_MAX = 2 * DELTA_BYTES_MAX;
+
 	Impl(const IndexConfiguration &configuration_p, std::unique_ptr<PageFile> file_p, Quantizer quantizer,
 	     std::shared_ptr<PageCache> cache_p);
 	~Impl();
@@ -100,8 +104,9 @@ struct AnnIndex::Impl {
 	void Cover(RowId row_id) {
 		stored.covered_rows = std::max(stored.covered_rows, uint64_t(row_id.value) + 1);
 	}
-	//! Frees RAM of the delta by writing chunks of it to the file.
-	void SpillDelta();
+	//! When the vectors of the delta take more than `bytes_max` of RAM: writes chunks of it to the file, until half of
+	//! DELTA_BYTES_MAX is left. Throws FileError.
+	void SpillDelta(uint64_t bytes_max);
 	//! Writes what the snapshot has in RAM only, and takes note of it. write_mutex is held.
 	void StoreDelta(DeltaSnapshot &snapshot);
 	//! state_mutex is held.

@@ -77,6 +77,7 @@ void Maintenance::GiveBack(const ExtentSet &pages) {
 
 bool Maintenance::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
 	ReleaseRetired();
+	state.SpillDelta(AnnIndex::Impl::DELTA_BYTES_MAX);
 	Delta::Rows rows;
 	bool has_more = false;
 	{

@@ -9,8 +9,8 @@ namespace lm_diskann {
 
 namespace {
 
-//! Vectors of the delta beyond this go to the file before they are published.
-constexpr uint64_t DELTA_BYTES_MAX = uint64_t(64) << 20;
+//! So much of the delta is written at a time while it leaves RAM: a copy of it is made.
+constexpr uint64_t SPILL_STEP_BYTES = uint64_t(4) << 20;
 
 std::vector<uint8_t> SerializeEntries(const std::vector<NodeId> &entries) {
 	std::vector<uint8_t> bytes(entries.size() * sizeof(uint32_t));
@@ -61,22 +61,35 @@ void AnnIndex::Impl::StoreDelta(DeltaSnapshot &snapshot) {
 	}
 }
 
-void AnnIndex::Impl::SpillDelta() {
+void AnnIndex::Impl::SpillDelta(uint64_t bytes_max) {
 	{
 		const std::shared_lock<std::shared_mutex> guard(state_mutex);
-		if (delta.VectorBytes() <= DELTA_BYTES_MAX) {
+		if (delta.VectorBytes() <= bytes_max) {
 			return;
 		}
 	}
 	const std::lock_guard<std::mutex> write_guard(write_mutex);
-	DeltaSnapshot snapshot;
-	{
-		const std::unique_lock<std::shared_mutex> guard(state_mutex);
-		snapshot = delta.TakeSnapshot();
+	RequireHealthy();
+	while (true) {
+		DeltaSnapshot snapshot;
+		{
+			const std::unique_lock<std::shared_mutex> guard(state_mutex);
+			delta.Evict(DELTA_BYTES_MAX / 2);
+			if (delta.VectorBytes() <= DELTA_BYTES_MAX / 2) {
+				return;
+			}
+			snapshot = delta.TakeUnstored(SPILL_STEP_BYTES);
+		}
+		const bool is_last = snapshot.chunks.empty();
+		StoreDelta(snapshot);
+		if (is_last) {
+			return;
+		}
 	}
-	StoreDelta(snapshot);
-	const std::unique_lock<std::shared_mutex> guard(state_mutex);
-	delta.Evict(DELTA_BYTES_MAX / 2);
+}
+
+void AnnIndex::SpillDelta() {
+	impl->SpillDelta(Impl::DELTA_BYTES_MAX);
 }
 
 Marker AnnIndex::Publish() {

@@ -15,6 +15,9 @@ constexpr size_t ROWS_WANTED = 700;
 //! Vectors are points of a grid: (id * A + version * B + dimension * C) % M, as SQL and C++ compute alike.
 constexpr int64_t FACTOR_ID = 7919, FACTOR_VERSION = 104729, FACTOR_DIMENSION = 1299709, GRID = 1009;
 
+constexpr const char *CREATE_FIRST_INDEX =
+    "CREATE INDEX IF NOT EXISTS by_l2 ON t USING LM_DISKANN (v) WITH (R = 12, L_build = 24)";
+
 std::string Text(int64_t value) {
 	return std::to_string(value);
 }
@@ -31,7 +34,8 @@ const std::vector<DmlSim::Step> DmlSim::STEPS = {
     {30, &DmlSim::Rollback},         {340, &DmlSim::Query},         {10, &DmlSim::Checkpoint},
     {3, &DmlSim::Compact},           {2, &DmlSim::Vacuum},          {1, &DmlSim::Rebuild},
     {3, &DmlSim::CreateSecondIndex}, {3, &DmlSim::DropSecondIndex}, {2, &DmlSim::UseAttached},
-    {2, &DmlSim::UseTemporary},      {2, &DmlSim::Restart},
+    {2, &DmlSim::UseTemporary},      {2, &DmlSim::Restart},         {3, &DmlSim::DropFirstIndex},
+    {10, &DmlSim::CreateFirstIndex},
 };
 
 DmlSim::DmlSim(uint64_t seed, std::filesystem::path folder_p) : random(seed), folder(std::move(folder_p)) {
@@ -39,7 +43,7 @@ DmlSim::DmlSim(uint64_t seed, std::filesystem::path folder_p) : random(seed), fo
 	std::filesystem::create_directories(folder);
 	Open();
 	Execute(sessions[0], "CREATE TABLE t(id BIGINT, version BIGINT, v FLOAT[" + Text(DIMS) + "])");
-	Execute(sessions[0], "CREATE INDEX by_l2 ON t USING LM_DISKANN (v) WITH (R = 12, L_build = 24)");
+	Execute(sessions[0], CREATE_FIRST_INDEX);
 }
 
 DmlSim::~DmlSim() {
@@ -62,9 +66,19 @@ void DmlSim::Close() {
 	database.reset();
 }
 
-bool DmlSim::Execute(Session &session, const std::string &sql, bool may_fail) {
+duckdb::unique_ptr<duckdb::QueryResult> DmlSim::Run(Session &session, const std::string &sql,
+                                                    const Meanwhile &meanwhile) {
+	if (!meanwhile) {
+		return session.connection->Query(sql);
+	}
+	auto planned = session.connection->PendingQuery(sql);
+	meanwhile();
+	return planned->Execute();
+}
+
+bool DmlSim::Execute(Session &session, const std::string &sql, bool may_fail, const Meanwhile &meanwhile) {
 	totals.statements++;
-	const auto result = session.connection->Query(sql);
+	const auto result = Run(session, sql, meanwhile);
 	if (!result->HasError()) {
 		return true;
 	}
@@ -268,6 +282,31 @@ void DmlSim::Rebuild(Session &session) {
 	Execute(session, "PRAGMA lm_diskann_rebuild('by_l2')", true);
 }
 
+void DmlSim::CreateFirstIndex(Session &session) {
+	Execute(session, CREATE_FIRST_INDEX, true);
+}
+
+void DmlSim::DropFirstIndex(Session &session) {
+	Session &other = sessions[random() % CONNECTION_COUNT];
+	const auto drop = [&] {
+		totals.drops_beside += Execute(session, "DROP INDEX by_l2", true) && &other != &session ? 1 : 0;
+	};
+	if (random() % 2 == 0) {
+		// Background work is asked for, and may be under way.
+		Vacuum(session);
+	}
+	if (&other == &session) {
+		drop();
+	} else if (random() % 3 == 0) {
+		Execute(other, "PRAGMA lm_diskann_compact('by_l2')", true, drop);
+	} else {
+		CheckAnswer(other, "array_distance", 1 + random() % 12, 0, drop);
+	}
+	if (random() % 2 == 0) {
+		CreateFirstIndex(session);
+	}
+}
+
 void DmlSim::CreateSecondIndex(Session &session) {
 	Execute(session,
 	        "CREATE INDEX IF NOT EXISTS by_cosine ON t USING LM_DISKANN (v) WITH (metric = 'cosine', R = 10, "
@@ -287,13 +326,33 @@ void DmlSim::UseAttached(Session &session) {
 	const auto path = is_in_memory ? std::string(":memory:") : (folder / "other.duckdb").string();
 	Execute(session, "ATTACH '" + path + "' AS other");
 	UseOtherTable(session, "other.main.u");
-	Execute(session, "DETACH other");
+	DetachBeside(session, sessions[random() % CONNECTION_COUNT]);
 	if (!is_in_memory) {
 		Execute(session, "ATTACH '" + path + "' AS other (READ_ONLY)");
 		Execute(session, "SELECT id FROM other.main.u ORDER BY array_distance(v, " + VectorSql(5, 5) + ") LIMIT 3");
 		Execute(session, "DETACH other");
 		std::filesystem::remove(path);
 		std::filesystem::remove_all(path + ".lmdiskann");
+	}
+}
+
+void DmlSim::DetachBeside(Session &session, Session &reader) {
+	const auto detach = [&] { Execute(session, "DETACH other"); };
+	if (&reader == &session || reader.view) {
+		detach();
+		return;
+	}
+	const auto sql = "SELECT id FROM other.main.u ORDER BY array_distance(v, " + VectorSql(-1, 0) + ") LIMIT 1";
+	totals.statements++;
+	const auto found = Run(reader, sql, detach);
+	totals.drops_beside++;
+	if (found->HasError()) {
+		totals.refused++;
+		return;
+	}
+	auto &rows = found->Cast<duckdb::MaterializedQueryResult>();
+	if (rows.RowCount() != 1 || rows.GetValue<int64_t>(0, 0) != -1) {
+		throw DmlViolation(MessageOf(sql, "another row is the nearest while its table is detached"));
 	}
 }
 
@@ -331,28 +390,30 @@ void DmlSim::Query(Session &session) {
 	CheckAnswer(session, DISTANCES[random() % 3], 1 + random() % 12, random() % 4 == 0 ? random() % 5 : 0);
 }
 
-void DmlSim::CheckAnswer(Session &session, const std::string &distance, size_t k, size_t offset) {
+void DmlSim::CheckAnswer(Session &session, const std::string &distance, size_t k, size_t offset,
+                         const Meanwhile &meanwhile) {
 	const auto id = int64_t(random() % 100000);
 	const std::string order = " FROM t ORDER BY " + distance + "(v, " + VectorSql(id, id) + ") LIMIT " +
 	                          Text(int64_t(k)) + " OFFSET " + Text(int64_t(offset));
 	const std::string sql = "SELECT id, version, " + distance + "(v, " + VectorSql(id, id) + ")" + order;
 	totals.statements++;
 	totals.queries++;
-	const auto found = session.connection->Query(sql);
-	if (found->HasError()) {
-		throw DmlViolation(MessageOf(sql, found->GetError()));
+	const auto result = Run(session, sql, meanwhile);
+	if (result->HasError()) {
+		throw DmlViolation(MessageOf(sql, result->GetError()));
 	}
+	auto &found = result->Cast<duckdb::MaterializedQueryResult>();
 	const Rows &rows = Visible(session);
 	const auto wanted = rows.size() > offset ? std::min(k, rows.size() - offset) : 0;
-	if (found->RowCount() != wanted) {
-		throw DmlViolation(MessageOf(sql, Text(int64_t(found->RowCount())) + " rows of " + Text(int64_t(rows.size()))));
+	if (found.RowCount() != wanted) {
+		throw DmlViolation(MessageOf(sql, Text(int64_t(found.RowCount())) + " rows of " + Text(int64_t(rows.size()))));
 	}
 	std::set<int64_t> met;
 	const auto query = VectorOf(id, id);
-	for (duckdb::idx_t i = 0; i < found->RowCount(); i++) {
-		const auto row_id = found->GetValue(0, i).GetValue<int64_t>();
+	for (duckdb::idx_t i = 0; i < found.RowCount(); i++) {
+		const auto row_id = found.GetValue(0, i).GetValue<int64_t>();
 		const auto row = rows.find(row_id);
-		const bool is_visible = row != rows.end() && row->second == found->GetValue(1, i).GetValue<int64_t>();
+		const bool is_visible = row != rows.end() && row->second == found.GetValue(1, i).GetValue<int64_t>();
 		if (!is_visible || !met.insert(row_id).second) {
 			throw DmlViolation(MessageOf(sql, "row " + Text(row_id) + " is not visible, or twice"));
 		}
@@ -380,6 +441,7 @@ void DmlSim::CheckAnswer(Session &session, const std::string &distance, size_t k
 }
 
 void DmlSim::CheckIndexes() {
+	Execute(sessions[0], CREATE_FIRST_INDEX);
 	auto &connection = *sessions[0].connection;
 	const auto states =
 	    connection.Query("SELECT index_name, state, state_reason FROM lm_diskann_index_info() WHERE state NOT "

@@ -9,6 +9,7 @@
 #include "duckdb.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ struct DmlTotals {
 	uint64_t refused = 0;
 	uint64_t queries = 0;
 	uint64_t restarts = 0;
+	//! Drops of the index, or of the database it is in, between planning and running what uses it.
+	uint64_t drops_beside = 0;
 	//! Answers that are among the exact ones, and how many those are.
 	uint64_t hits = 0;
 	uint64_t wanted = 0;
@@ -66,8 +69,12 @@ private:
 
 	void Open();
 	void Close();
+	//! What other sessions do between planning and running a statement.
+	using Meanwhile = std::function<void()>;
+	static duckdb::unique_ptr<duckdb::QueryResult> Run(Session &session, const std::string &sql,
+	                                                   const Meanwhile &meanwhile);
 	//! False if it failed, which only `may_fail` allows.
-	bool Execute(Session &session, const std::string &sql, bool may_fail = false);
+	bool Execute(Session &session, const std::string &sql, bool may_fail = false, const Meanwhile &meanwhile = {});
 	const Rows &Visible(const Session &session) const {
 		return session.view ? *session.view : committed;
 	}
@@ -89,6 +96,8 @@ private:
 	void Compact(Session &session);
 	void Vacuum(Session &session);
 	void Rebuild(Session &session);
+	void CreateFirstIndex(Session &session);
+	void DropFirstIndex(Session &session);
 	void CreateSecondIndex(Session &session);
 	void DropSecondIndex(Session &session);
 	void UseAttached(Session &session);
@@ -96,7 +105,10 @@ private:
 	void Restart(Session &session);
 	//! Creates a table with an index in `schema`, changes it and asks it; another than t.
 	void UseOtherTable(Session &session, const std::string &table);
-	void CheckAnswer(Session &session, const std::string &distance, size_t k, size_t offset);
+	//! Runs a query for the nearest row of that table while it is detached: right, or refused.
+	void DetachBeside(Session &session, Session &reader);
+	void CheckAnswer(Session &session, const std::string &distance, size_t k, size_t offset,
+	                 const Meanwhile &meanwhile = {});
 	void CheckIndexes();
 
 	std::mt19937_64 random;

@@ -18,11 +18,12 @@ int main(int argument_count, char **arguments) {
 	try {
 		dml_test::DmlSim sim(seed, folder);
 		const auto totals = sim.Run(statements);
-		std::printf(
-		    "soak_dml: seed %llu, %llu statements, %llu refused, %llu queries with recall %.4f, %llu restarts\n",
-		    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(totals.statements),
-		    static_cast<unsigned long long>(totals.refused), static_cast<unsigned long long>(totals.queries),
-		    totals.Recall(), static_cast<unsigned long long>(totals.restarts));
+		std::printf("soak_dml: seed %llu, %llu statements, %llu refused, %llu queries with recall %.4f, %llu restarts, "
+		            "%llu drops beside others\n",
+		            static_cast<unsigned long long>(seed), static_cast<unsigned long long>(totals.statements),
+		            static_cast<unsigned long long>(totals.refused), static_cast<unsigned long long>(totals.queries),
+		            totals.Recall(), static_cast<unsigned long long>(totals.restarts),
+		            static_cast<unsigned long long>(totals.drops_beside));
 		if (totals.Recall() < RECALL_MIN) {
 			std::fprintf(stderr, "violation: seed %llu: recall is below %.2f\n", static_cast<unsigned long long>(seed),
 			             RECALL_MIN);

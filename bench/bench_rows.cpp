@@ -89,7 +89,9 @@ BenchRows::BenchRows(Metric metric_p, size_t count_p, size_t dims_p, const std::
 	} else {
 		values = ReadFloats(rows_path, count * dims);
 		count = values.size() / dims;
-		queries = ReadFloats(queries_path, QUERIES * dims);
+		if (!queries_path.empty()) {
+			queries = ReadFloats(queries_path, QUERIES * dims);
+		}
 	}
 	FindExact();
 }

@@ -38,7 +38,8 @@ class BenchRows {
 public:
 	static constexpr size_t QUERIES = 200, K = 10;
 
-	//! Rows are made (made_vectors.hpp) when `rows_path` is empty, else the first of a file of float32.
+	//! Rows are made (made_vectors.hpp) when `rows_path` is empty, else the first of a file of float32. Then there are
+	//! no queries when `queries_path` is empty.
 	BenchRows(Metric metric_p, size_t count_p, size_t dims_p, const std::string &rows_path,
 	          const std::string &queries_path);
 

@@ -1,27 +1,29 @@
 // What changes cost: merging rows against building them, and against inserting them into hnswlib.
 //
 //   merge_bench BUILT MERGED DIMS [--data FILE --queries FILE] [--cosine] [--batch ROWS] [--cache MIB]
-//               [--folder FOLDER] [--hnswlib]
+//               [--folder FOLDER] [--hnswlib] [--reader]
 //
 // An index of BUILT rows is built, and MERGED more are appended and merged into it on one thread; then one of all rows
-// is built anew. Rows are made (made_vectors.hpp), or the first of a file of float32. CPU time is of all threads, so
-// it says the same on a busy machine.
-#include "bench_rows.hpp"
+// is built anew. With --reader a thread asks on, and how long its queries take during the merge is told beside what
+// they take before it, with nothing in the delta and with all that is to be merged. Rows are made (made_vectors.hpp),
+// or the first of a file of float32. CPU time is of all threads, so it says the same on a busy machine.
+#include "query_times.hpp"
 
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 
 namespace lm_diskann {
 
 namespace {
 
-constexpr size_t APPEND_ROWS = 2048;
+constexpr size_t APPEND_ROWS = 2048, IDLE_QUERIES = 4000;
 
 struct Arguments {
 	size_t built = 0, merged = 0, dims = 0;
 	uint64_t cache_mib = 1024;
 	size_t batch = 512;
-	bool is_cosine = false, has_hnswlib = false;
+	bool is_cosine = false, has_hnswlib = false, has_reader = false;
 	std::string data, queries, folder = "/tmp";
 };
 
@@ -48,16 +50,37 @@ void PrintRecall(const char *name, AnnIndex &index, const BenchRows &rows) {
 	std::printf("\n");
 }
 
+void AskIdle(const Arguments &arguments, AnnIndex &index, const BenchRows &rows, const char *name) {
+	if (arguments.has_reader) {
+		Ask(index, rows, [](size_t asked) { return asked == IDLE_QUERIES; }).Print(name);
+	}
+}
+
+void MergeAll(const Arguments &arguments, AnnIndex &index, const BenchRows &rows) {
+	std::atomic<bool> is_over {!arguments.has_reader};
+	auto reader =
+	    std::async(std::launch::async, [&] { return Ask(index, rows, [&](size_t) { return bool(is_over); }); });
+	while (index.Merge(arguments.batch, [] { return false; })) {
+	}
+	is_over = true;
+	const QueryTimes times = reader.get();
+	if (arguments.has_reader) {
+		times.Print("merging");
+	}
+}
+
 void BenchIndex(const Arguments &arguments, const BenchRows &rows) {
 	std::atomic<uint64_t> bytes_written {0};
 	const auto index = Build(arguments, rows, arguments.built, bytes_written);
 	bytes_written = 0;
+	AskIdle(arguments, *index, rows, "idle");
+	AskIdle(arguments, *index, rows, "idle again, all blocks cached");
 	const double start = CpuSeconds();
 	rows.ForEachBatch(arguments.built, arguments.merged, APPEND_ROWS,
 	                  [&](const VectorBatch &batch) { index->Append(batch); });
 	const double appended = CpuSeconds();
-	while (index->Merge(arguments.batch, [] { return false; })) {
-	}
+	AskIdle(arguments, *index, rows, "idle, before merging");
+	MergeAll(arguments, *index, rows);
 	const double merged = CpuSeconds();
 	const double blocks = double(index->Counters().blocks_written) / double(arguments.merged);
 	index->Confirm(index->Publish().generation);
@@ -99,17 +122,18 @@ Arguments Parse(int argc, char **argv) {
 	Arguments arguments;
 	if (argc < 4) {
 		throw std::runtime_error("usage: merge_bench BUILT MERGED DIMS [--data FILE --queries FILE] [--cosine] "
-		                         "[--batch ROWS] [--cache MIB] [--folder FOLDER] [--hnswlib]");
+		                         "[--batch ROWS] [--cache MIB] [--folder FOLDER] [--hnswlib] [--reader]");
 	}
 	arguments.built = std::strtoull(argv[1], nullptr, 10);
 	arguments.merged = std::strtoull(argv[2], nullptr, 10);
 	arguments.dims = std::strtoull(argv[3], nullptr, 10);
 	for (int i = 4; i < argc; i++) {
 		const std::string name = argv[i];
-		const bool is_switch = name == "--cosine" || name == "--hnswlib";
+		const bool is_switch = name == "--cosine" || name == "--hnswlib" || name == "--reader";
 		const std::string value = is_switch || i + 1 == argc ? "" : argv[++i];
 		arguments.is_cosine |= name == "--cosine";
 		arguments.has_hnswlib |= name == "--hnswlib";
+		arguments.has_reader |= name == "--reader";
 		if (name == "--data") {
 			arguments.data = value;
 		} else if (name == "--queries") {

@@ -5,7 +5,6 @@
 #include "index/index_state.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 namespace lm_diskann {
@@ -17,11 +16,22 @@ bool IsAllZero(const ELEMENT *vector, size_t dims) {
 	return std::all_of(vector, vector + dims, [](ELEMENT value) { return value == 0; });
 }
 
+//! Without branches, so that the compiler looks at many at once: a commit waits for it.
+bool IsAllFinite(const float *vector, size_t dims) {
+	constexpr uint32_t EXPONENT = 0x7F800000;
+	uint32_t is_any = 0;
+	for (size_t i = 0; i < dims; i++) {
+		uint32_t bits;
+		std::memcpy(&bits, vector + i, sizeof(bits));
+		is_any |= uint32_t((bits & EXPONENT) == EXPONENT);
+	}
+	return is_any == 0;
+}
+
 } // namespace
 
 bool IsIndexable(Metric metric, const float *vector, size_t dims) {
-	return std::all_of(vector, vector + dims, [](float value) { return std::isfinite(value); }) &&
-	       (metric != Metric::COSINE || !IsAllZero(vector, dims));
+	return IsAllFinite(vector, dims) && (metric != Metric::COSINE || !IsAllZero(vector, dims));
 }
 
 bool IsIndexable(Metric metric, const int8_t *vector, size_t dims) {

@@ -22,7 +22,7 @@ constexpr size_t APPEND_ROWS = 2048, IDLE_QUERIES = 4000;
 struct Arguments {
 	size_t built = 0, merged = 0, dims = 0;
 	uint64_t cache_mib = 1024;
-	size_t batch = 512;
+	size_t batch = 0;
 	bool is_cosine = false, has_hnswlib = false, has_reader = false;
 	std::string data, queries, folder = "/tmp";
 };
@@ -60,7 +60,8 @@ void MergeAll(const Arguments &arguments, AnnIndex &index, const BenchRows &rows
 	std::atomic<bool> is_over {!arguments.has_reader};
 	auto reader =
 	    std::async(std::launch::async, [&] { return Ask(index, rows, [&](size_t) { return bool(is_over); }); });
-	while (index.Merge(arguments.batch, [] { return false; })) {
+	const size_t batch = arguments.batch > 0 ? arguments.batch : index.MergeBatchRows();
+	while (index.Merge(batch, [] { return false; })) {
 	}
 	is_over = true;
 	const QueryTimes times = reader.get();

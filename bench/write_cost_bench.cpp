@@ -3,7 +3,7 @@
 //   write_cost_bench BUILT DIMS INSERTS DELETES [--data FILE] [--folder FOLDER]
 //
 // INSERTS and DELETES: numbers of rows, with commas. An index of BUILT rows is built. Then each number of rows is
-// appended, published, merged in batches of 512 and published again; then each is deleted, published, compacted and
+// appended, published, merged and published again; then each is deleted, published, compacted and
 // published again. Rows are made (made_vectors.hpp), or the first of a file of float32. What is counted does not depend
 // on the machine or on what else it does.
 #include "bench_rows.hpp"
@@ -16,7 +16,7 @@ namespace lm_diskann {
 
 namespace {
 
-constexpr size_t APPEND_ROWS = 2048, MERGE_ROWS = 512, DELETE_STRIDE = 7919;
+constexpr size_t APPEND_ROWS = 2048, DELETE_STRIDE = 7919;
 
 bool Never() {
 	return false;
@@ -45,7 +45,7 @@ public:
 		rows.ForEachBatch(row_count, count, APPEND_ROWS, [&](const VectorBatch &batch) { index->Append(batch); });
 		row_count += count;
 		Report("insert", count, [&] {
-			while (index->Merge(MERGE_ROWS, Never)) {
+			while (index->Merge(index->MergeBatchRows(), Never)) {
 			}
 		});
 	}

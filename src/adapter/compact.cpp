@@ -53,7 +53,7 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 	                                 });
 	const auto is_stopped = [&] { return context.interrupted.load(); };
 	WithDuckDBErrors(live.Name(), [&] {
-		while (core->Merge(MERGE_BATCH_ROWS, is_stopped) && !is_stopped()) {
+		while (core->Merge(core->MergeBatchRows(), is_stopped) && !is_stopped()) {
 		}
 		phase = "taking deleted rows out";
 		while (!is_stopped() && core->Compact(is_stopped)) {

@@ -105,7 +105,7 @@ bool MaintenanceThread::MaintainOnce(MaintainedIndex &index, lm_diskann::AnnInde
 	const auto counts = core.Counts();
 	const bool is_requested = index.is_requested.exchange(false);
 	if (IsMergeDue(counts) || (is_requested && counts.delta_count > 0)) {
-		while (!is_stopped() && !is_left() && core.Merge(MERGE_BATCH_ROWS, is_stopped)) {
+		while (!is_stopped() && !is_left() && core.Merge(core.MergeBatchRows(), is_stopped)) {
 		}
 		index.is_requested = is_requested;
 		return true;

@@ -18,9 +18,6 @@
 
 namespace duckdb {
 
-//! Rows of the delta that a merge takes at once.
-static constexpr idx_t MERGE_BATCH_ROWS = 512;
-
 //! True when building anew takes less time than merging what was inserted and taking out what was deleted.
 bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts);
 

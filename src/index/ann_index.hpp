@@ -232,6 +232,8 @@ public:
 	//! `is_stopped` is asked often; once it says so the batch is given up, without an effect. Searches, changes and
 	//! publishes go on meanwhile. Throws FileError, CorruptionError; then the index may be unhealthy.
 	bool Merge(size_t row_max, const std::function<bool()> &is_stopped);
+	//! Rows that a merge best takes at once: many, because a batch writes each block once, but within its memory.
+	size_t MergeBatchRows() const;
 	//! Writes the older rows of the delta to the file when their vectors take more than 64 MiB of RAM; searches read
 	//! them from there. Merge begins with it. Throws FileError.
 	void SpillDelta();

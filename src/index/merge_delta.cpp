@@ -11,6 +11,10 @@ namespace lm_diskann {
 
 namespace {
 
+//! Rows of a batch, and what its vectors and edges may take of memory, as far as that leaves the first number of rows.
+constexpr size_t BATCH_ROWS_MIN = 512, BATCH_ROWS_MAX = 2048;
+constexpr uint64_t BATCH_BYTES = uint64_t(32) << 20;
+
 //! The places of nodes in `pages`, ascending.
 std::vector<NodeId> PlacesIn(const ExtentSet &pages, uint32_t nodes_per_page) {
 	std::vector<NodeId> places;
@@ -239,6 +243,13 @@ void AnnIndex::Impl::RequireHealthy() const {
 	if (!is_healthy) {
 		throw FileError(why.load());
 	}
+}
+
+size_t AnnIndex::MergeBatchRows() const {
+	// A copy of the vector as it came and as it is compared; the codes of its edges fill a block.
+	const NodeLayout &layout = impl->graph.layout;
+	const uint64_t row_bytes = 2 * uint64_t(layout.dims) * sizeof(float) + layout.page_size / layout.nodes_per_page;
+	return std::clamp(size_t(BATCH_BYTES / row_bytes), BATCH_ROWS_MIN, BATCH_ROWS_MAX);
 }
 
 bool AnnIndex::Merge(size_t row_max, const std::function<bool()> &is_stopped) {

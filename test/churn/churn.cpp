@@ -20,7 +20,7 @@
 namespace lm_diskann {
 namespace {
 
-constexpr size_t K = 10, QUERY_COUNT = 200, MERGE_ROWS = 512, APPEND_ROWS = 2048;
+constexpr size_t K = 10, QUERY_COUNT = 200, APPEND_ROWS = 2048;
 constexpr double RECALL_LOSS_MAX = 0.01, FILE_GROWTH_MAX = 1.3;
 
 bool Never() {
@@ -107,7 +107,7 @@ void Change(AnnIndex &index, ChurnRows &rows, Effort &effort) {
 	rows.ForEachBatch(round.inserted, APPEND_ROWS, [&](const VectorBatch &batch) { index.Append(batch); });
 	const double start = Seconds();
 	const uint64_t before = written;
-	while (index.Merge(MERGE_ROWS, Never)) {
+	while (index.Merge(index.MergeBatchRows(), Never)) {
 	}
 	const double merged = Seconds();
 	const uint64_t after_merge = written;

@@ -16,7 +16,6 @@ namespace lm_diskann {
 namespace {
 
 constexpr uint32_t DIMS = 32;
-constexpr size_t MERGE_ROWS = 512;
 //! Kernels of another machine may round another way and choose another edge.
 constexpr double TOLERANCE = 0.05;
 
@@ -64,7 +63,7 @@ public:
 		}
 	}
 	void MergeAll() const {
-		while (index->Merge(MERGE_ROWS, [] { return false; })) {
+		while (index->Merge(index->MergeBatchRows(), [] { return false; })) {
 		}
 	}
 	void CompactAll() const {

@@ -60,15 +60,14 @@ ErrorData LmDiskannIndex::Append(IndexLock &, DataChunk &chunk, Vector &row_ids)
 		Vector vectors(chunk.data[StorageColumn()]);
 		Vector ids(row_ids);
 		rows->Read(vectors, ids, chunk.size());
-	} catch (const std::exception &error) {
+		const auto &batch = rows->Batch();
+		deferred.Withdraw(lm_diskann::Span<const lm_diskann::RowId>(batch.row_ids, batch.count));
+		deferred.Withdraw(rows->NullRowIds());
+		live->Append(batch, rows->NullRowIds());
+	} catch (const std::exception &) {
 		// Here, before anything changed, a commit may still fail; but replays of the log may not (lifecycle trap 2).
 		live->Degrade("a change could not be read: " + HandledErrorText());
-		return ErrorData();
 	}
-	const auto &batch = rows->Batch();
-	deferred.Withdraw(lm_diskann::Span<const lm_diskann::RowId>(batch.row_ids, batch.count));
-	deferred.Withdraw(rows->NullRowIds());
-	live->Append(batch, rows->NullRowIds());
 	return ErrorData();
 }
 

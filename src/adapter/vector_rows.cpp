@@ -49,6 +49,7 @@ void VectorRows::Read(Vector &vectors, Vector &row_id_vector, idx_t count) {
 	row_id_vector.Flatten(count);
 	auto &elements = ArrayVector::GetEntry(vectors);
 	elements.Flatten(count * type.dims);
+	elements_buffer = elements.GetBuffer();
 	const auto &row_validity = FlatVector::Validity(vectors);
 	const auto &element_validity = FlatVector::Validity(elements);
 	const auto ids = FlatVector::GetData<row_t>(row_id_vector);

@@ -18,8 +18,8 @@ struct VectorColumnType {
 bool ReadVectorColumnType(const LogicalType &type, VectorColumnType &result);
 
 //! The rows of one chunk, split into those with a vector and those without (NULL, or NULL among its elements, which no
-//! distance function accepts). The batch points into the chunk where it can, else into own memory; it is valid until
-//! the next Read and while the chunk lives. Reusable; belongs to one thread.
+//! distance function accepts). The batch points into the chunk's memory where it can, else into its own; it is valid
+//! until the next Read, whatever becomes of the vectors. Reusable; belongs to one thread.
 class VectorRows {
 public:
 	explicit VectorRows(VectorColumnType type_p);
@@ -47,6 +47,8 @@ private:
 	std::vector<idx_t> positions;
 	std::vector<float> floats;
 	std::vector<int8_t> bytes;
+	//! What the batch may point into: flattening gives a vector memory that goes with it.
+	buffer_ptr<VectorBuffer> elements_buffer;
 };
 
 } // namespace duckdb

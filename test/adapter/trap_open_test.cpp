@@ -187,6 +187,15 @@ TEST(Trap, T03_AnInsertBeforeTheFirstQueryNoticesTheGap) {
 	EXPECT_EQ(host.IndexFile(), file);
 }
 
+TEST(Trap, T03_RowsReplayedFromTheLogKeepTheirVectors) {
+	Host host;
+	MakeTable(host, 50);
+	LeaveInLog(host, "INSERT INTO t " + SomeRows(50, 1900) + "; INSERT INTO t " + SomeRows(2000, 1900));
+	host.Open();
+	ExpectSound(host);
+	ExpectExactAnswer(host, 1000);
+}
+
 TEST(Trap, T03_ALargeGapIsRebuilt) {
 	Host host;
 	MakeTable(host, 100, "(R = 8, L_build = 10)");

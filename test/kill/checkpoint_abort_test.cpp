@@ -3,8 +3,9 @@
 //
 // DuckDB's own setting debug_checkpoint_abort breaks checkpoints off before and after the header, which is their commit
 // point. A child makes changes, breaks off explicit or automatic checkpoints, and ends without closing anything. A
-// broken automatic checkpoint may lose its transaction, because DuckDB then writes no log (lifecycle trap 5): there the
-// rows are what the table has, and the index must have the same.
+// broken automatic checkpoint may lose its transaction, because DuckDB 1.4 then writes no log (lifecycle trap 5): there
+// the rows are what the table has, and the index must have the same.
+#include "adapter/compat.hpp"
 #include "kill/child_process.hpp"
 #include "kill/database_check.hpp"
 
@@ -161,9 +162,18 @@ TEST_P(CheckpointAbort, ManyAutomaticCheckpointsInOneSession) {
 }
 
 TEST_P(CheckpointAbort, ASuccessfulCheckpointAfterAbortedOnes) {
-	auto lines = Run({"SET checkpoint_threshold = '1KB'", SetMode()}, Changes(0),
-	                 {"SET debug_checkpoint_abort = 'none'", "SET checkpoint_threshold = '16MB'",
-	                  Change {ChangeKind::INSERT, 90000, 10, 1, 5}.Sql(), "CHECKPOINT"});
+	const std::vector<std::string> aborted = {"SET checkpoint_threshold = '1KB'", SetMode()};
+	const std::vector<std::string> successful = {"SET debug_checkpoint_abort = 'none'",
+	                                             "SET checkpoint_threshold = '16MB'",
+	                                             Change {ChangeKind::INSERT, 90000, 10, 1, 5}.Sql(), "CHECKPOINT"};
+	std::vector<std::string> lines;
+	if (LMD_DUCKDB_15) {
+		// An aborted checkpoint ends the session.
+		Run(aborted, Changes(0));
+		lines = Run(successful, {});
+	} else {
+		lines = Run(aborted, Changes(0), successful);
+	}
 	EXPECT_EQ(lines.back(), "ok");
 	ExpectIndexesFollowTable();
 	EXPECT_EQ(expected.rows.count(90000), 1U);

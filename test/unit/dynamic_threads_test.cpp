@@ -91,6 +91,32 @@ private:
 	std::thread thread;
 };
 
+TEST(DynamicIndexThreads, ThoroughSearchesBesideMergesFindAllRows) {
+	constexpr size_t BUILT = 100, COUNT = 2100;
+	const std::vector<float> vectors = MakeClusteredVectors(COUNT, DIMS, 3);
+	const Subject subject(Metric::L2SQ, vectors, 0, BUILT);
+	AnnIndex &index = *subject.index;
+	subject.Append(BUILT, COUNT - BUILT);
+	std::atomic<bool> is_merged {false};
+	bool is_last = false;
+	const Repeating forgetting([&] { subject.cache->Shrink(0); });
+	std::thread merging([&] {
+		subject.MergeAll();
+		is_merged = true;
+	});
+	for (size_t q = 0; !is_last; q = (q + 1) % COUNT) {
+		is_last = is_merged;
+		std::vector<bool> is_found(COUNT);
+		for (const Neighbor &neighbor : index.Search(vectors.data() + q * DIMS, 1, 2 * COUNT, 4).Next(COUNT)) {
+			is_found[size_t(neighbor.row_id.value)] = true;
+		}
+		for (size_t row = 0; row < COUNT; row++) {
+			EXPECT_TRUE(is_found[row]) << "query " << q << " missed row " << row;
+		}
+	}
+	merging.join();
+}
+
 TEST(DynamicIndexThreads, AllOperationsAtOnceLeaveASoundIndex) {
 	constexpr size_t COUNT = 2600, BUILT = 800, STEP = 40;
 	const std::vector<float> vectors = MakeClusteredVectors(COUNT, DIMS, 3);

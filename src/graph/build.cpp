@@ -13,19 +13,16 @@ namespace {
 
 //! Nodes or groups in one item: some milliseconds of work.
 constexpr size_t ITEM_SIZE = 32;
-//! Nodes whose back-edges are collected at a time, at most.
-constexpr size_t BATCH_SIZE_MIN = 256, BATCH_SIZE_MAX = 16384, BATCH_SHARE = 50;
+constexpr size_t BATCH_SIZE_MIN = 256, BATCH_SIZE_MAX = 16384;
+//! A batch is at most this share of the nodes linked before it.
+constexpr size_t BATCH_SHARE = 50;
 //! Lists are filled to this degree while building; the blocks' remaining room is filled when they are written.
 constexpr uint32_t FILL_DEGREE_MAX = 32;
-//! Neighbours are chosen from so many of the nearest, in parts of list_size: what all of it costs more, recall does not
-//! show, and with 0.64 of it that of 3,476 text embeddings falls by 0.0025 from L = 24 on.
-constexpr double CANDIDATE_SHARE = 0.8;
 constexpr uint32_t CONNECTING_ROUNDS_MAX = 3;
 //! Nodes whose edges one item of connecting follows, and how many of these a search stands for.
 constexpr size_t CONNECTING_STEPS = 65536, CONNECTING_SEARCH_STEPS = 256;
-//! Progress when all nodes are in cells, when all are linked, and of that the part that choosing makes before
-//! back-edges.
-constexpr double GROUPED = 0.05, LINKED = 0.7, CHOSEN_PART = 0.75;
+//! Share of the progress for filling.
+constexpr double FILLED_SHARE = 0.15;
 
 //! Calls `run(index)` for the indexes of item `item` of `count` ones cut into pieces of `size`.
 template <class FUNCTION>
@@ -73,27 +70,23 @@ struct GraphBuilder::Scratch {
 };
 
 GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
-                           const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root_p)
-    : space(space_p), parameters(parameters_p), references(references_p), root(root_p),
+                           const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root)
+    : space(space_p), parameters(parameters_p), references(references_p),
       edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()),
-      cells(std::make_unique<BuildCells>(space_p, parameters_p.seed)), reference_starts(reference_count, NO_NODE) {
-	for (size_t node = space.Count(); node-- > 0;) {
-		reference_starts[references[node]] = NodeId(uint32_t(node));
+      order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
+      reference_starts(reference_count, NO_NODE) {
+	if (!order.empty()) {
+		std::iter_swap(order.begin(), std::find(order.begin(), order.end(), root.value));
 	}
-}
-
-size_t GraphBuilder::BatchSize(size_t count) {
-	return std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX);
 }
 
 uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
 	// A batch's back-edges and groups, each of the size of two numbers, while linking; for a vector that doubles.
-	const uint64_t batch = std::min<uint64_t>(count, BatchSize(count) + NearestFinder::ROWS_MAX);
+	const uint64_t batch = std::min<uint64_t>(count, std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX));
 	const uint64_t batch_bytes = batch * std::min(max_degree, 2 * FILL_DEGREE_MAX) * 2 * 2 * sizeof(BackEdge);
-	// After linking: forced degrees, reachability; lists of pending and unreachable nodes.
-	const uint64_t connecting_bytes = count * (sizeof(uint16_t) + 1 + 2 * sizeof(uint32_t));
-	return FinalMemoryBytes(max_degree, count) + batch_bytes +
-	       std::max(BuildCells::MemoryBytes(count), connecting_bytes);
+	// Order, forced degrees, reachability; lists of pending and unreachable nodes.
+	const uint64_t node_bytes = sizeof(uint32_t) + sizeof(uint16_t) + 1 + sizeof(uint32_t);
+	return FinalMemoryBytes(max_degree, count) + batch_bytes + count * node_bytes;
 }
 
 uint64_t GraphBuilder::FinalMemoryBytes(uint32_t max_degree, size_t count) {
@@ -106,11 +99,19 @@ PruneLimits GraphBuilder::Limits() const {
 
 //! Progress when so many nodes are linked.
 double GraphBuilder::LinkedShare(size_t linked_count) const {
-	return GROUPED + (LINKED - GROUPED) * double(linked_count) / double(std::max<size_t>(1, space.Count()));
+	return (1 - FILLED_SHARE) * double(linked_count) / double(std::max<size_t>(1, order.size()));
 }
 
 bool GraphBuilder::NextPhase(Phase &phase) {
-	if ((cells && StartLinking(phase)) || StartConnecting(phase)) {
+	if (has_back_edges_due) {
+		StartBackEdges(phase);
+		return true;
+	}
+	if (batch_end < order.size()) {
+		StartBatch(phase);
+		return true;
+	}
+	if (StartConnecting(phase)) {
 		return true;
 	}
 	if (linked_degrees.empty() && !degrees.empty()) {
@@ -121,48 +122,19 @@ bool GraphBuilder::NextPhase(Phase &phase) {
 	return false;
 }
 
-size_t GraphBuilder::CandidateCount() const {
-	return std::max<size_t>(1, size_t(CANDIDATE_SHARE * parameters.list_size));
-}
-
-bool GraphBuilder::StartLinking(Phase &phase) {
-	if (!are_grouped && cells->StartLevel()) {
-		phase.name = "linking";
-		phase.item_count = cells->ItemCount();
-		phase.run = [this](size_t item) { cells->GroupItem(item); };
-		// The last level, of all nodes, is nearly all of the work.
-		phase.progress_begin = 0;
-		phase.progress_end = GROUPED;
-		return true;
-	}
-	are_grouped = true;
-	if (has_back_edges_due) {
-		StartBackEdges(phase);
-		return true;
-	}
-	if (batch_end < space.Count()) {
-		StartBatch(phase);
-		return true;
-	}
-	cells.reset();
-	back_edges = std::vector<BackEdge>();
-	group_starts = std::vector<size_t>();
-	return false;
-}
-
 void GraphBuilder::StartBatch(Phase &phase) {
 	batch_begin = batch_end;
-	const size_t rows = NearestFinder::RowsMax(space.Dims(), CandidateCount() + 1);
-	const size_t item_count = (BatchSize(space.Count()) + rows - 1) / rows;
-	batch_end = std::min(space.Count(), batch_begin + item_count * rows);
+	const size_t largest = std::clamp(order.size() / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX);
+	batch_end = std::min(order.size(), batch_begin + std::clamp<size_t>(batch_begin, 1, largest));
+	std::sort(order.begin() + batch_begin, order.begin() + batch_end);
 	const size_t count = batch_end - batch_begin;
 	phase.name = "linking";
-	phase.item_count = (count + rows - 1) / rows;
+	phase.item_count = (count + ITEM_SIZE - 1) / ITEM_SIZE;
 	phase.progress_begin = LinkedShare(batch_begin);
-	phase.progress_end = LinkedShare(batch_begin + size_t(CHOSEN_PART * double(count)));
-	phase.run = [this, rows](size_t item) {
-		const size_t begin = batch_begin + item * rows;
-		LinkNodes(begin, std::min(batch_end, begin + rows));
+	phase.progress_end = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
+	phase.run = [this, count](size_t item) {
+		Scratch scratch(space, parameters.list_size);
+		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(order[batch_begin + i]), scratch); });
 	};
 	has_back_edges_due = true;
 }
@@ -171,10 +143,12 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 	has_back_edges_due = false;
 	back_edges.clear();
 	for (size_t i = batch_begin; i < batch_end; i++) {
-		const NodeId source = cells->Members()[i];
-		for (const uint32_t target : Neighbors(source)) {
-			back_edges.push_back({target, source.value});
+		const uint32_t source = order[i];
+		for (const uint32_t target : Neighbors(NodeId(source))) {
+			back_edges.push_back({target, source});
 		}
+		NodeId &start = reference_starts[references[source]];
+		start = start == NO_NODE ? NodeId(source) : start;
 	}
 	std::sort(back_edges.begin(), back_edges.end(), [](const BackEdge &a, const BackEdge &b) {
 		return a.target != b.target ? a.target < b.target : a.source < b.source;
@@ -189,7 +163,7 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 	group_starts.push_back(back_edges.size());
 	phase.name = "linking";
 	phase.item_count = (group_count + ITEM_SIZE - 1) / ITEM_SIZE;
-	phase.progress_begin = LinkedShare(batch_begin + size_t(CHOSEN_PART * double(batch_end - batch_begin)));
+	phase.progress_begin = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.progress_end = LinkedShare(batch_end);
 	phase.run = [this, group_count](size_t item) {
 		Scratch scratch(space, parameters.list_size);
@@ -222,7 +196,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 		std::for_each(scratch.measured.begin(), scratch.measured.end(), offer);
 	};
 	scratch.unseen.clear();
-	const NodeId starts[] = {root, reference_starts[references[node.value]]};
+	const NodeId starts[] = {NodeId(order[0]), reference_starts[references[node.value]]};
 	for (const NodeId start : starts) {
 		if (start != NO_NODE && start != node && scratch.seen.Insert(start)) {
 			scratch.unseen.push_back(start);
@@ -261,24 +235,13 @@ void GraphBuilder::SetNeighbors(NodeId node, const std::vector<ScoredNode> &neig
 	degrees[node.value] = uint16_t(neighbors.size());
 }
 
-//! Chooses the neighbours of members of the cells from those near them and those that have an edge to them.
-void GraphBuilder::LinkNodes(size_t begin, size_t end) {
-	const std::vector<NodeId> &members = cells->Members();
-	NearestFinder finder(space);
-	Scratch scratch(space, 0);
-	std::vector<uint32_t> positions;
-	// One more: the node itself.
-	cells->FindNearest(begin, end, CandidateCount() + 1, finder);
-	for (size_t i = begin; i < end; i++) {
-		finder.TakeFound(i - begin, positions);
-		scratch.unseen.clear();
-		for (const uint32_t position : positions) {
-			if (position != i) {
-				scratch.unseen.push_back(members[position]);
-			}
-		}
-		ChooseNeighbors(members[i], scratch);
+void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
+	if (node.value == order[0]) {
+		return;
 	}
+	SearchFor(node, scratch);
+	RobustPrune(scratch.expanded, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
+	SetNeighbors(node, scratch.chosen);
 }
 
 void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
@@ -295,25 +258,21 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 		}
 		return;
 	}
+	space.Load(target, scratch.point);
 	scratch.unseen.clear();
+	std::transform(present.begin(), present.end(), std::back_inserter(scratch.unseen),
+	               [](uint32_t neighbor) { return NodeId(neighbor); });
 	for (size_t i = begin; i < end; i++) {
 		scratch.unseen.push_back(NodeId(back_edges[i].source));
 	}
-	ChooseNeighbors(target, scratch);
-}
-
-//! Chooses among `unseen` and the present neighbours.
-void GraphBuilder::ChooseNeighbors(NodeId node, Scratch &scratch) {
-	for (const uint32_t present : Neighbors(node)) {
-		scratch.unseen.push_back(NodeId(present));
-	}
-	std::sort(scratch.unseen.begin(), scratch.unseen.end());
-	scratch.unseen.erase(std::unique(scratch.unseen.begin(), scratch.unseen.end()), scratch.unseen.end());
-	space.Load(node, scratch.point);
 	scratch.Measure(space);
-	std::sort(scratch.measured.begin(), scratch.measured.end());
-	RobustPrune(scratch.measured, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
-	SetNeighbors(node, scratch.chosen);
+	scratch.candidates = scratch.measured;
+	std::sort(scratch.candidates.begin(), scratch.candidates.end());
+	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
+	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
+	                         scratch.candidates.end());
+	RobustPrune(scratch.candidates, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
+	SetNeighbors(target, scratch.chosen);
 }
 
 bool GraphBuilder::MarkReachable(NodeId node) {
@@ -330,24 +289,24 @@ bool GraphBuilder::MarkReachable(NodeId node) {
 bool GraphBuilder::StartConnectingRound() {
 	if (is_traversing) {
 		is_traversing = false;
-		for (uint32_t node = uint32_t(space.Count()); node-- > 0;) {
+		for (uint32_t node = uint32_t(order.size()); node-- > 0;) {
 			if (!is_reachable[node]) {
 				unreachable.push_back(node);
 			}
 		}
-		last_connected = root;
+		last_connected = NodeId(order[0]);
 		connecting_rounds = unreachable.empty() ? CONNECTING_ROUNDS_MAX : connecting_rounds;
 		return !unreachable.empty();
 	}
-	if (space.Count() == 0 || connecting_rounds == CONNECTING_ROUNDS_MAX) {
+	if (order.empty() || connecting_rounds == CONNECTING_ROUNDS_MAX) {
 		return false;
 	}
 	connecting_rounds++;
 	is_traversing = true;
-	forced_degrees.resize(space.Count());
-	is_reachable.assign(space.Count(), false);
-	anchors.assign(space.Count(), NO_NODE);
-	MarkReachable(root);
+	forced_degrees.resize(order.size());
+	is_reachable.assign(order.size(), false);
+	anchors.assign(order.size(), NO_NODE);
+	MarkReachable(NodeId(order[0]));
 	return true;
 }
 
@@ -424,7 +383,7 @@ void GraphBuilder::StartFilling(Phase &phase) {
 		Scratch scratch(space, parameters.list_size);
 		ForItem(item, ITEM_SIZE, degrees.size(), [&](size_t i) { FillNode(NodeId(uint32_t(i)), scratch); });
 	};
-	phase.progress_begin = LINKED;
+	phase.progress_begin = 1 - FILLED_SHARE;
 	phase.progress_end = 1;
 }
 
@@ -460,6 +419,9 @@ void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
 }
 
 void GraphBuilder::ReleaseAllButEdges() {
+	order = std::vector<uint32_t>();
+	back_edges = std::vector<BackEdge>();
+	group_starts = std::vector<size_t>();
 	is_reachable = std::vector<bool>();
 	forced_degrees = std::vector<uint16_t>();
 	unreachable = std::vector<uint32_t>();

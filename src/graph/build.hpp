@@ -1,36 +1,36 @@
-// Bulk build of the graph's edges in RAM. The nodes near each are found in cells (build_cells.hpp), with no search, and
-// RobustPrune chooses among them. Then each edge is offered to its target the other way round: batch by batch, the
-// edges of a batch grouped by target. No lock is taken and no result depends on a thread, so the same input and seed
-// give the same graph for any number of threads.
+// Bulk build of the graph's edges in RAM: batches of doubling size, each searched in parallel on the graph of the
+// batches before it, its back-edges then grouped by target (ParlayANN: Manohar et al., PPoPP 2024). No lock is taken
+// and no result depends on a thread, so the same input and seed give the same graph for any number of threads.
+//
+// Nodes are linked in a seeded random order, and inside a batch in node order: neighbours in the file are neighbours in
+// space, so consecutive searches meet the same vectors in the CPU's caches.
 #pragma once
 
-#include "graph/build_cells.hpp"
+#include "graph/build_space.hpp"
 #include "graph/graph.hpp"
 #include "graph/phases.hpp"
 #include "graph/prune.hpp"
 
-#include <memory>
 #include <vector>
 
 namespace lm_diskann {
 
 struct BuildParameters {
 	uint32_t max_degree = 0;
-	//! Of searches while connecting; candidates of a node are a little less.
 	uint32_t list_size = 0;
 	double alpha = 1.2;
 	uint64_t seed = 0;
 };
 
-//! Links the vectors of a BuildSpace: linking (grouping into cells first), connecting (what a traversal from the root
-//! does not reach), filling (the free room of each block, with the nearest of the neighbours' neighbours). NextPhase
-//! hands out the work; Neighbors is final after the last phase, and the space no longer needed.
+//! Links the vectors of a BuildSpace: linking, connecting (what a traversal from the root does not reach), filling (the
+//! free room of each block, with the nearest of the neighbours' neighbours). NextPhase hands out the work; Neighbors is
+//! final after the last phase, and the space no longer needed.
 class GraphBuilder {
 public:
 	//! `references[node]` is the quantizer's reference of the node, below `reference_count`: searches start at the
-	//! first node of the own reference. All nodes can be reached from `root_p`.
+	//! first linked node of the own reference. `root` is linked first, and all others can be reached from it.
 	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
-	             const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root_p);
+	             const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root);
 
 	//! The largest size, and what is left after the last phase.
 	static uint64_t MemoryBytes(uint32_t max_degree, size_t count);
@@ -52,22 +52,19 @@ public:
 
 private:
 	struct Scratch;
-	//! An edge that a node which has one to `target` asks of it.
+	//! An edge that a newly linked node asks of `target`.
 	struct BackEdge {
 		uint32_t target;
 		uint32_t source;
 	};
 
-	static size_t BatchSize(size_t count);
-	bool StartLinking(Phase &phase);
 	void StartBatch(Phase &phase);
 	void StartBackEdges(Phase &phase);
 	bool StartConnecting(Phase &phase);
 	bool StartConnectingRound();
 	void StartFilling(Phase &phase);
-	void LinkNodes(size_t begin, size_t end);
+	void LinkNode(NodeId node, Scratch &scratch);
 	void AddBackEdges(size_t group, Scratch &scratch);
-	void ChooseNeighbors(NodeId node, Scratch &scratch);
 	void ConnectSome();
 	void ConnectNode(NodeId node, Scratch &scratch);
 	void FillNode(NodeId node, Scratch &scratch);
@@ -82,28 +79,25 @@ private:
 		                            linked_degrees[node.value]);
 	}
 	PruneLimits Limits() const;
-	size_t CandidateCount() const;
 	double LinkedShare(size_t linked_count) const;
 
 	const BuildSpace &space;
 	BuildParameters parameters;
 	const std::vector<uint16_t> &references;
-	const NodeId root;
 	//! count x max_degree ids, of which the first `degrees[node]` are edges.
 	std::vector<uint32_t> edges;
 	std::vector<uint16_t> degrees;
-	//! Until all nodes are linked. Its members are linked in their order; those before batch_begin are.
-	std::unique_ptr<BuildCells> cells;
-	bool are_grouped = false;
+	//! Order in which nodes are linked; those before batch_begin are.
+	std::vector<uint32_t> order;
 	size_t batch_begin = 0;
 	size_t batch_end = 0;
 	bool has_back_edges_due = false;
 	std::vector<BackEdge> back_edges;
 	//! Ranges of back_edges with one target; group i is [starts[i], starts[i+1]).
 	std::vector<size_t> group_starts;
-	//! First node of each reference.
+	//! First linked node of each reference.
 	std::vector<NodeId> reference_starts;
-	//! Connecting: what a traversal from the root reaches, and edges that must stay for it.
+	//! Connecting: what a traversal from the first node reaches, and edges that must stay for it.
 	std::vector<bool> is_reachable;
 	std::vector<NodeId> anchors;
 	std::vector<uint16_t> forced_degrees;

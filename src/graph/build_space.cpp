@@ -16,6 +16,8 @@ namespace {
 //! Best step of 16 levels for Gaussian coordinates, in their deviations (Max, 1960).
 constexpr float LEVEL_STEP = 0.335F;
 constexpr uint32_t LEVEL_BITS = 4;
+//! A byte stands for so much less: products of bytes are fastest between a signed and an unsigned one.
+constexpr int32_t BYTE_OFFSET = 128;
 
 size_t VectorBytes(uint32_t bits, size_t dims) {
 	return bits == LEVEL_BITS ? Quantizer::CodeBytes(CodeFamily::FOUR_BIT, dims) : dims;
@@ -126,20 +128,6 @@ void BuildSpace::Load(NodeId node, Point &point) const {
 		               [](uint8_t u) { return int8_t(2 * int32_t(u) - 15); });
 	}
 	point.sum = std::accumulate(point.values.begin(), point.values.end(), int32_t(0));
-}
-
-size_t BuildSpace::ShiftedRoom() const {
-	return bits == LEVEL_BITS ? 2 * vector_bytes : 0;
-}
-
-const uint8_t *BuildSpace::ShiftedValues(NodeId node, uint8_t *scratch) const {
-	const uint8_t *bytes = Bytes(node);
-	if (bits != LEVEL_BITS) {
-		return bytes;
-	}
-	UnpackLevels(LEVEL_BITS, bytes, ShiftedRoom(), scratch);
-	std::transform(scratch, scratch + dims, scratch, [](uint8_t u) { return uint8_t(2 * u - 15 + BYTE_OFFSET); });
-	return scratch;
 }
 
 void BuildSpace::Distances(const Point &point, Span<const NodeId> others, float *distances) const {

@@ -1,7 +1,7 @@
 // The vectors of a build in RAM, made small: rotated, centred and rounded to 8 or 4 bits a dimension, with the distance
 // that the graph is built with.
 //
-// Linking meets each vector a few thousand times, so all of them have to be at hand; as floats they
+// Linking meets each vector a few thousand times in random order, so all of them have to be at hand; as floats they
 // would be larger than all else together. The distance is exactly the squared Euclidean one between the rounded
 // vectors, as RobustPrune needs it: between unit vectors for COSINE, and with one more coordinate sqrt(M^2 - |x|^2) for
 // IP, M the largest length of all, so that it orders like the inner product for queries (Bachrach et al., RecSys 2014).
@@ -26,9 +26,6 @@ public:
 	size_t Count() const {
 		return count;
 	}
-	size_t Dims() const {
-		return dims;
-	}
 	//! Takes `vector` (`dims` floats, finite; not zero for COSINE) for `node`. `scratch` is grown once.
 	void Set(NodeId node, const float *vector, std::vector<float> &scratch);
 	//! Fetches the first lines of a vector that is needed soon.
@@ -52,6 +49,7 @@ public:
 	void Load(NodeId node, Point &point) const;
 	void Distances(const Point &point, Span<const NodeId> others, float *distances) const;
 
+private:
 	//! What stands behind a vector's bytes.
 	struct Tail {
 		//! A value of the vector is so many times the number stored.
@@ -61,19 +59,11 @@ public:
 		//! The coordinate more of IP.
 		float extra;
 	};
-	Tail TailOf(NodeId node) const;
-	//! What is added to a number stored to make a byte without sign of it: products of bytes are fastest between a
-	//! signed and an unsigned one.
-	static constexpr int32_t BYTE_OFFSET = 128;
-	//! The numbers stored, each plus BYTE_OFFSET: `dims` bytes, in place or in `scratch`.
-	const uint8_t *ShiftedValues(NodeId node, uint8_t *scratch) const;
-	//! Bytes of that scratch.
-	size_t ShiftedRoom() const;
 
-private:
 	uint8_t *Bytes(NodeId node) const {
 		return vectors.data() + node.value * stride;
 	}
+	Tail TailOf(NodeId node) const;
 	//! <point, other> for `batch` others, in units of both scales.
 	void Products(const Point &point, const uint8_t *const *bytes, size_t batch, int32_t *products) const;
 	void RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const;

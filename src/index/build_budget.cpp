@@ -12,8 +12,8 @@ namespace lm_diskann {
 
 namespace {
 
-//! Buffers of one thread: the nearest of some rows, pages of an item, a block of rows.
-constexpr uint64_t THREAD_BYTES = uint64_t(1) << 20;
+//! Buffers of one thread: a search, pages of an item, a block of rows.
+constexpr uint64_t THREAD_BYTES = uint64_t(512) << 10;
 constexpr uint64_t SAMPLE_BYTES_MAX = uint64_t(64) << 20;
 
 std::string Mebibytes(uint64_t bytes) {

@@ -47,7 +47,8 @@ export async function measureLibsql(data, file, say) {
 	for (let i = 0; i < queries; i++) {
 		const query = set.query(i);
 		const searchStart = process.hrtime.bigint();
-		const ids = search.all(asBlob(query)).map((row) => row.id);
+		// A parameter that is an object and alone would be taken for names and their values.
+		const ids = search.all([asBlob(query)]).map((row) => row.id);
 		milliseconds += Number(process.hrtime.bigint() - searchStart) / 1e6;
 		const exact = Array.from(set.nearest(i, K));
 		found += ids.filter((id) => exact.includes(id)).length;

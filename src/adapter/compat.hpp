@@ -11,6 +11,7 @@
 
 #if __has_include("duckdb/common/enums/index_removal_type.hpp")
 #define LMD_DUCKDB_15 1
+#include "duckdb/common/types/data_chunk.hpp"
 #else
 #define LMD_DUCKDB_15 0
 #endif

@@ -39,7 +39,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 			continue;
 		}
 		dead.push_back(neighbor);
-		if (node.IsAnchor(i)) {
+		if (node.IsAnchor(i) && !parameters.dead_entries.Contains(neighbor)) {
 			FindAnchoredBy(neighbor);
 		}
 	}
@@ -220,7 +220,7 @@ void ConsolidateBatch::FindAnchoredBy(NodeId first) {
 			const NodeId other = node.Neighbor(i);
 			if (!parameters.is_dead(other)) {
 				Adopt(node, i);
-			} else if (pending.size() < ANCHORED_MAX) {
+			} else if (pending.size() < ANCHORED_MAX && !parameters.dead_entries.Contains(other)) {
 				pending.push_back(other);
 			}
 		}

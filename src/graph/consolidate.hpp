@@ -22,6 +22,9 @@ struct ConsolidateParameters {
 	double alpha = 1.2;
 	//! Constant during the pass.
 	std::function<bool(NodeId node)> is_dead;
+	//! Dead nodes where searches begin. What they anchor comes behind the entry in their place and nowhere else: a node
+	//! with two anchors would have both taken over ever after, until a block holds nothing else.
+	NodeSet dead_entries;
 };
 
 //! A node that lost its anchor, as the edges to it have it.

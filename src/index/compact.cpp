@@ -68,11 +68,22 @@ bool Maintenance::Compact(const std::function<bool()> &is_stopped) {
 	return false;
 }
 
-void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
-	CompactState &compact = *state.compact;
+ConsolidateParameters Maintenance::ParametersOf(const CompactState &compact) const {
 	ConsolidateParameters parameters;
 	parameters.alpha = state.configuration.alpha;
 	parameters.is_dead = [&](NodeId node) { return compact.dead_nodes.Contains(AsSetMember(node)); };
+	const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
+	for (const NodeId entry : graph.entries) {
+		if (entry != NO_NODE && parameters.is_dead(entry)) {
+			parameters.dead_entries.Insert(entry);
+		}
+	}
+	return parameters;
+}
+
+void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
+	CompactState &compact = *state.compact;
+	const ConsolidateParameters parameters = ParametersOf(compact);
 	ConsolidateBatch batch(graph, parameters);
 	const uint32_t per_page = graph.layout.nodes_per_page;
 	const auto apply = [&] {
@@ -188,6 +199,7 @@ void Maintenance::FinishCompact() {
 			entries[reference] = FindEntry(reference, compact);
 		}
 	}
+	const ConsolidateParameters parameters = ParametersOf(compact);
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
 		const std::vector<NodeId> former = graph.entries;
@@ -198,11 +210,11 @@ void Maintenance::FinishCompact() {
 			state.is_graph_changed = true;
 			state.is_unpublished = true;
 		}
-		ConsolidateParameters parameters;
-		parameters.is_dead = [&](NodeId node) { return compact.dead_nodes.Contains(AsSetMember(node)); };
 		ConsolidateBatch children(graph, parameters);
+		// One node may be the entry of several references.
+		NodeSet orphaned;
 		for (size_t i = 0; i < former.size(); i++) {
-			if (former[i] != NO_NODE && parameters.is_dead(former[i]) && entries[i] != NO_NODE) {
+			if (parameters.dead_entries.Contains(former[i]) && entries[i] != NO_NODE && orphaned.Insert(former[i])) {
 				children.OrphanChildrenOf(former[i], entries[i]);
 			}
 		}

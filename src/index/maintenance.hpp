@@ -77,6 +77,8 @@ private:
 	std::vector<NodeId> ClearFormerNodes(const std::vector<RowId> &row_ids, const RadixMap &row_map);
 
 	void StartCompact();
+	//! For this compact; they refer to it.
+	ConsolidateParameters ParametersOf(const CompactState &compact) const;
 	void Sweep(const std::function<bool()> &is_stopped);
 	void FinishCompact();
 	//! write_mutex is held.

@@ -1,7 +1,7 @@
 // Property: appending writes nothing to the file while the delta's vectors are within twice the bound of its RAM, and
 // keeps within that, whatever comes; rows that left RAM are found as before.
 #include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/counting_file.hpp"
 #include "unit/row_batch.hpp"
 #include "unit/test_vectors.hpp"
 
@@ -15,19 +15,6 @@ constexpr size_t BUILT_ROWS = 8, APPEND_ROWS = 512, STEP_BYTES = APPEND_ROWS * D
 constexpr uint64_t MIB = uint64_t(1) << 20, BOUND = 64 * MIB, HARD_BOUND = 128 * MIB;
 //! Beside vectors: row ids and where they are, and what the quantizer holds.
 constexpr uint64_t OTHER_BYTES = 6 * MIB;
-
-class CountingFile : public MemoryFile {
-public:
-	explicit CountingFile(uint64_t &written_bytes_p) : written_bytes(written_bytes_p) {
-	}
-	void Write(uint64_t offset, ConstByteSpan source) override {
-		written_bytes += source.size();
-		MemoryFile::Write(offset, source);
-	}
-
-private:
-	uint64_t &written_bytes;
-};
 
 class DeltaMemory : public ::testing::Test {
 protected:

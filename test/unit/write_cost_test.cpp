@@ -2,7 +2,7 @@
 // unnoticed: the counters are pinned in test/baseline/write_cost.json. After an intended change the test's output is
 // the next baseline.
 #include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/counting_file.hpp"
 #include "unit/row_batch.hpp"
 #include "unit/test_vectors.hpp"
 
@@ -18,20 +18,6 @@ namespace {
 constexpr uint32_t DIMS = 32;
 //! Kernels of another machine may round another way and choose another edge.
 constexpr double TOLERANCE = 0.05;
-
-//! Counts writes and their bytes.
-class CountingFile : public MemoryFile {
-public:
-	explicit CountingFile(uint64_t &written_bytes_p) : written_bytes(written_bytes_p) {
-	}
-	void Write(uint64_t offset, ConstByteSpan source) override {
-		written_bytes += source.size();
-		MemoryFile::Write(offset, source);
-	}
-
-private:
-	uint64_t &written_bytes;
-};
 
 class Subject {
 public:

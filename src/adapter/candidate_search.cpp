@@ -36,9 +36,9 @@ CandidateSearch::CandidateSearch(ClientContext &context_p, const IndexScanBindDa
       request(std::move(request_p)), costs({storage.GetTotalRows(), bind_data.column.type.dims}) {
 }
 
-void CandidateSearch::StartTraversal(uint32_t list_size_p) {
+void CandidateSearch::StartTraversal(uint32_t list_size_p, idx_t k) {
 	list_size = list_size_p;
-	cursor.emplace(core->Search(request.query.data(), 1, list_size, bind_data.beam_width));
+	cursor.emplace(core->Search(request.query.data(), k, list_size, bind_data.beam_width));
 }
 
 std::vector<row_t> CandidateSearch::Take(const std::vector<lm_diskann::Neighbor> &found) {
@@ -81,7 +81,7 @@ std::vector<row_t> CandidateSearch::Next(idx_t missing) {
 
 std::vector<row_t> CandidateSearch::NextUnfiltered(idx_t missing) {
 	if (!cursor) {
-		StartTraversal(uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count)));
+		StartTraversal(uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count)), missing);
 	}
 	return Take(cursor->Next(missing));
 }
@@ -167,7 +167,7 @@ std::vector<row_t> CandidateSearch::NextTested(idx_t missing) {
 	// otherwise, and for the first tests of a trial a short one.
 	const auto whole_list = uint32_t(MaxValue<idx_t>(bind_data.search_list_size, request.row_count));
 	if (!cursor) {
-		StartTraversal(is_trial ? MinValue<uint32_t>(whole_list, 2 * trial_tests) : whole_list);
+		StartTraversal(is_trial ? MinValue<uint32_t>(whole_list, 2 * trial_tests) : whole_list, 0);
 	}
 	std::vector<row_t> passed;
 	// The whole list may bring rows that are nearer than those of the short one.
@@ -309,7 +309,7 @@ std::vector<row_t> CandidateSearch::NextGuided(idx_t missing) {
 		}
 		const auto size = FilteredListSize(request.row_count, bind_data.search_list_size, Selectivity());
 		if (!cursor) {
-			StartTraversal(size);
+			StartTraversal(size, 0);
 		}
 		list_size = size;
 		cursor->SetFilter([this](lm_diskann::RowId row_id) { return accepted->Rows().Contains(row_id); }, size);

@@ -68,7 +68,8 @@ private:
 	//! Those of the candidates that are visible and satisfy the filter.
 	std::vector<row_t> Test(const std::vector<lm_diskann::Neighbor> &candidates);
 	std::vector<row_t> Take(const std::vector<lm_diskann::Neighbor> &found);
-	void StartTraversal(uint32_t list_size);
+	//! `k`: rows that will be asked for; 0: nobody knows.
+	void StartTraversal(uint32_t list_size, idx_t k);
 	double Selectivity() const;
 	//! The user leaves the choice to us.
 	bool MaySwitch() const {

@@ -75,14 +75,14 @@ void Frontier::PushAll(const float *distances, const uint32_t *nodes, size_t cou
 	}
 }
 
-bool Frontier::PopNearest(float bound, NodeId &node) {
+bool Frontier::PopNearest(float bound, Candidate &candidate) {
 	while (others_min < bound && others_min < NearestOrdered()) {
 		Refill();
 	}
 	if (!(NearestOrdered() < bound)) {
 		return false;
 	}
-	node = ordered[--ordered_count].node;
+	candidate = ordered[--ordered_count];
 	return true;
 }
 

@@ -39,7 +39,7 @@ public:
 	//! Pushes `count` candidates. Those at `bound` or beyond it will hardly be asked for.
 	void PushAll(const float *distances, const uint32_t *nodes, size_t count, float bound);
 	//! Takes the nearest candidate; false when none is below `bound`.
-	bool PopNearest(float bound, NodeId &node);
+	bool PopNearest(float bound, Candidate &candidate);
 	//! The candidate that comes after `rank` others, as far as they are in order; null: none is.
 	const Candidate *Peek(size_t rank) const {
 		return rank < ordered_count ? &ordered[ordered_count - 1 - rank] : nullptr;

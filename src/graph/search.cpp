@@ -44,7 +44,7 @@ BeamSearch::BeamSearch(const Graph &graph_p, const float *query, uint32_t beam_w
 	}
 	memory->query.assign(query, query + graph.layout.dims);
 	memory->frontier.Clear();
-	memory->nearest_expanded.clear();
+	memory->bound.Reset({});
 	memory->visits.clear();
 	memory->decoded.resize(graph.layout.dims);
 	memory->estimates.resize(graph.layout.max_degree);
@@ -95,32 +95,38 @@ bool BeamSearch::StartAt(const std::vector<NodeId> &entries) {
 	return has_started;
 }
 
-void BeamSearch::SetListSize(uint32_t list_size_p) {
-	std::vector<float> &nearest_expanded = memory->nearest_expanded;
-	list_size = list_size_p;
-	nearest_expanded.clear();
+void BeamSearch::SetLimit(const SearchLimit &limit) {
+	memory->bound.Reset(limit);
 	for (const Visit &visit : memory->visits) {
 		if (!accepts || accepts(visit.row_id)) {
-			nearest_expanded.push_back(visit.distance);
+			memory->bound.Offer(visit.distance);
 		}
 	}
-	if (nearest_expanded.size() > list_size) {
-		std::nth_element(nearest_expanded.begin(), nearest_expanded.begin() + list_size, nearest_expanded.end());
-		nearest_expanded.resize(list_size);
-	}
-	std::make_heap(nearest_expanded.begin(), nearest_expanded.end());
-	memory->frontier.Expect(list_size);
+	memory->frontier.Expect(limit.list_size);
 }
 
-void BeamSearch::SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
+void BeamSearch::SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size) {
 	accepts = std::move(accepts_p);
-	SetListSize(list_size_p);
+	SetLimit({list_size});
 }
 
-void BeamSearch::Expand(uint32_t list_size_p, size_t visit_max) {
-	if (list_size_p > list_size) {
-		SetListSize(list_size_p);
+void BeamSearch::Expand(uint32_t list_size, size_t visit_max) {
+	const SearchLimit present = memory->bound.Limit();
+	const SearchLimit wanted {std::max(list_size, present.list_size)};
+	if (!(wanted == present)) {
+		SetLimit(wanted);
 	}
+	ExpandUntil(visit_max);
+}
+
+void BeamSearch::ExpandTo(const SearchLimit &limit) {
+	if (!(limit == memory->bound.Limit())) {
+		SetLimit(limit);
+	}
+	ExpandUntil(std::numeric_limits<size_t>::max());
+}
+
+void BeamSearch::ExpandUntil(size_t visit_max) {
 	while (memory->visits.size() < visit_max && ExpandNext()) {
 	}
 	// Nobody knows when the search goes on.
@@ -128,12 +134,12 @@ void BeamSearch::Expand(uint32_t list_size_p, size_t visit_max) {
 }
 
 bool BeamSearch::ExpandNext() {
-	NodeId nearest;
-	if (!memory->frontier.PopNearest(ListBound(), nearest)) {
+	Candidate nearest = {};
+	if (!memory->frontier.PopNearest(memory->bound.Value(), nearest)) {
 		return false;
 	}
 	counters.hops++;
-	const PageId id = graph.layout.PageOf(nearest);
+	const PageId id = graph.layout.PageOf(nearest.node);
 	PageCacheCounters cache_counters;
 	PageRef page = TakeReadAhead(id);
 	if (!page) {
@@ -144,7 +150,7 @@ bool BeamSearch::ExpandNext() {
 		ReadAhead(id);
 		page = TakeReadAhead(id);
 	}
-	Prefetch(page.data() + graph.layout.OffsetOf(nearest), graph.layout.node_bytes);
+	Prefetch(page.data() + graph.layout.OffsetOf(nearest.node), graph.layout.node_bytes);
 	ExpandNode(nearest, page.data());
 	return true;
 }
@@ -172,7 +178,7 @@ void BeamSearch::ReadAhead(PageId first) {
 	const size_t width = std::min<size_t>(beam_width, 1 + memory->visits.size() / VISITS_PER_WIDTH);
 	const size_t begin = ids.size();
 	ids.push_back(first);
-	const float bound = ListBound();
+	const float bound = memory->bound.Value();
 	for (size_t rank = 0; ids.size() < begin + width; rank++) {
 		const Candidate *candidate = memory->frontier.Peek(rank);
 		if (!candidate || candidate->distance >= bound) {
@@ -197,31 +203,19 @@ void BeamSearch::DropReadAhead() {
 	memory->ahead_ids.clear();
 }
 
-void BeamSearch::KeepNearest(float distance) {
-	std::vector<float> &nearest_expanded = memory->nearest_expanded;
-	if (nearest_expanded.size() < list_size) {
-		nearest_expanded.push_back(distance);
-		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
-	} else if (distance < nearest_expanded.front()) {
-		std::pop_heap(nearest_expanded.begin(), nearest_expanded.end());
-		nearest_expanded.back() = distance;
-		std::push_heap(nearest_expanded.begin(), nearest_expanded.end());
-	}
-}
-
-void BeamSearch::ExpandNode(NodeId id, const uint8_t *page) {
-	const NodeView node(graph.layout, page, id, graph.node_end);
+void BeamSearch::ExpandNode(const Candidate &candidate, const uint8_t *page) {
+	const NodeView node(graph.layout, page, candidate.node, graph.node_end);
 	const float distance = OrInfinity(
 	    Distance(graph.metric, memory->query.data(), node.Vector(memory->decoded.data()), graph.layout.dims));
 	counters.distances_exact++;
-	memory->visits.push_back({distance, id, node.Row()});
+	memory->visits.push_back({distance, candidate.distance, candidate.node, node.Row()});
 	if (!accepts || accepts(node.Row())) {
-		KeepNearest(distance);
+		memory->bound.Offer(distance);
 	}
 	graph.quantizer.Estimate(memory->prepared, node.Codes(), node.Factors(), node.Biases(), node.References(),
 	                         node.Degree(), memory->estimates.data());
 	counters.distances_estimated += node.Degree();
-	memory->frontier.PushAll(memory->estimates.data(), node.Ids(), node.Degree(), ListBound());
+	memory->frontier.PushAll(memory->estimates.data(), node.Ids(), node.Degree(), memory->bound.Value());
 }
 
 } // namespace lm_diskann

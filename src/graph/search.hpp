@@ -2,8 +2,9 @@
 // blocks: Pan, Sun, Yu, IEEE BigData 2023, section III).
 //
 // The list of L has two parts: unexpanded candidates by estimate (the frontier), and the L nearest expanded nodes by
-// exact distance. It is exhausted when the best unexpanded estimate is not below the L-th expanded distance. What did
-// not make the list is remembered, so a search resumes with a larger L without expanding any block twice.
+// exact distance. It is exhausted when the best unexpanded estimate is not below the L-th expanded distance, or another
+// bound that stands for it (search_limit.hpp). What did not make the list is remembered, so a search resumes with a
+// larger L without expanding any block twice.
 // Blocks are expanded strictly nearest first, whatever is cached, so a search is the same on every run. When a block is
 // to be read, those of the next candidates are read with it, a beam in all: most of them are expanded soon.
 // With a filter the traversal goes through every node, but only nodes of accepted rows count towards the list.
@@ -11,6 +12,7 @@
 
 #include "graph/frontier.hpp"
 #include "graph/graph.hpp"
+#include "graph/search_limit.hpp"
 
 #include <functional>
 #include <limits>
@@ -28,9 +30,10 @@ struct SearchCounters {
 	uint64_t distances_estimated = 0;
 };
 
-//! An expanded node: its exact distance (of the index's metric) and row.
+//! An expanded node: its exact distance (of the index's metric) and row, and the estimate that it was expanded for.
 struct Visit {
 	float distance = 0;
+	float estimate = 0;
 	NodeId node;
 	RowId row_id;
 };
@@ -43,8 +46,8 @@ struct SearchMemory {
 	std::vector<float> query;
 	PreparedQuery prepared;
 	Frontier frontier;
-	//! Max-heap of the `list_size` smallest expanded distances that count.
-	std::vector<float> nearest_expanded;
+	//! Of the expanded nodes that count.
+	SearchBound bound;
 	std::vector<Visit> visits;
 	//! Of one node: its vector, and the estimates for its neighbours.
 	std::vector<float> decoded;
@@ -73,19 +76,21 @@ public:
 	//! Expands until the list of `list_size` is exhausted, or `visit_max` nodes were. Later calls continue with a list
 	//! at least as large. Throws CorruptionError, FileError.
 	void Expand(uint32_t list_size, size_t visit_max = std::numeric_limits<size_t>::max());
+	//! Expands until `limit` is reached, whatever was before. Throws as Expand.
+	void ExpandTo(const SearchLimit &limit);
 	//! From here on the list holds `list_size` nodes of rows that `accepts_p` is true for; what was visited counts by
 	//! the same measure.
 	void SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size);
 	//! True when no unexpanded candidate can make the list.
 	bool ListIsExhausted() const {
-		return memory->frontier.LowerBound() >= ListBound();
+		return memory->frontier.LowerBound() >= memory->bound.Value();
 	}
 	//! Begins at every entry of `entries` that was not met; false: there was none. For when all else is exhausted:
 	//! changes may have cut parts of a graph off from the entries nearest to the query.
 	bool StartAt(const std::vector<NodeId> &entries);
 	//! Nodes in the list that are expanded and count.
 	size_t ListedCount() const {
-		return memory->nearest_expanded.size();
+		return memory->bound.ListedCount();
 	}
 	//! True when every node that can be reached was expanded.
 	bool IsExhausted() const {
@@ -100,14 +105,8 @@ public:
 	}
 
 private:
-	//! Nodes at this distance or beyond it do not make the list.
-	float ListBound() const {
-		const std::vector<float> &expanded = memory->nearest_expanded;
-		return expanded.size() >= list_size && list_size > 0 ? expanded.front()
-		                                                     : std::numeric_limits<float>::infinity();
-	}
-	void SetListSize(uint32_t list_size);
-	void KeepNearest(float distance);
+	void SetLimit(const SearchLimit &limit);
+	void ExpandUntil(size_t visit_max);
 	//! Expands the nearest candidate; false: the list is exhausted.
 	bool ExpandNext();
 	//! The page if it was read ahead, which ends with it.
@@ -115,12 +114,11 @@ private:
 	//! Reads the page of the nearest candidate, and with it those of the next.
 	void ReadAhead(PageId first);
 	void DropReadAhead();
-	void ExpandNode(NodeId node, const uint8_t *page);
+	void ExpandNode(const Candidate &candidate, const uint8_t *page);
 
 	const Graph &graph;
 	std::unique_ptr<SearchMemory> memory;
 	uint32_t beam_width;
-	uint32_t list_size = 0;
 	//! Empty: every row counts.
 	std::function<bool(RowId)> accepts;
 	SearchCounters counters;

@@ -225,7 +225,8 @@ public:
 	std::string Why() const;
 
 	//! Starts a query. `query`: `dims` elements of the column's type widened to float, finite, and not zero for COSINE.
-	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once.
+	//! `l_search` is raised to `k`; `beam_width` 1..64 blocks are read at once. The first `k` rows may be searched for
+	//! with the adaptive limit of the calibration; with a `k` of 0, with a filter, and beyond `k`, the list decides.
 	SearchCursor Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width);
 
 	//! Moves up to `row_max` of the oldest rows of the delta into the graph, as one batch; true: more are left.

@@ -1,15 +1,14 @@
 // Measuring a calibration. Some rows of the graph serve as queries that are not in it: a search for one never visits
-// its own node. One pass over all nodes finds their exact neighbours; then a search for each is made with lists of
-// growing size. A search that goes on only adds what it visits, so recall never falls, and a search that has found all
-// is over: each further place in the list would cost it one more block.
+// its own node. One pass over all nodes finds their exact neighbours; then a search for each is made, with a list that
+// grows until all are found, and recorded: what it would find and cost with other lists and limits is told from that.
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "graph/search.hpp"
 #include "index/index_state.hpp"
+#include "index/search_replay.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace lm_diskann {
@@ -17,7 +16,10 @@ namespace lm_diskann {
 namespace {
 
 constexpr uint32_t LIST_SIZES[] = {10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512};
-constexpr size_t LIST_SIZE_COUNT = std::size(LIST_SIZES);
+//! A search is recorded with a list so many times longer than the one that finds all.
+constexpr uint32_t RECORDED_RATIO = 2;
+//! What moderate lists cost is compared even where a short one finds all.
+constexpr uint32_t RECORDED_LIST_SIZE_MIN = 256;
 constexpr uint32_t BEAM_WIDTH = 4;
 //! Fewer rows than the first are searched whole; one sample for so many rows, but not more than the cost allows.
 constexpr uint64_t ROW_COUNT_MIN = 200, ROWS_PER_SAMPLE = 50, SAMPLE_COUNT_MIN = 32, SAMPLE_COUNT_MAX = 200;
@@ -64,7 +66,7 @@ public:
 			if (is_stopped()) {
 				return false;
 			}
-			Measure(sample);
+			Record(sample);
 		}
 		Sum(calibration);
 		return true;
@@ -166,44 +168,45 @@ private:
 		return distance == distance ? distance : std::numeric_limits<float>::infinity();
 	}
 
-	void Measure(const Sample &sample) {
+	void Record(const Sample &sample) {
 		BeamSearch search(graph, sample.vector.data(), BEAM_WIDTH);
 		search.Avoid(sample.node);
-		double recall = 0, blocks = 0;
-		uint32_t complete_at = 0;
-		for (size_t i = 0; i < LIST_SIZE_COUNT; i++) {
-			if (complete_at == 0) {
-				search.Expand(LIST_SIZES[i]);
-				recall = RecallOf(sample, search.Visits());
-				blocks = double(search.Visits().size());
-				complete_at = recall >= 1 ? LIST_SIZES[i] : 0;
-				measured_count = std::max(measured_count, i + 1);
-			} else {
-				blocks += LIST_SIZES[i] - LIST_SIZES[i - 1];
+		RecordedSearch record;
+		record.answer_count = sample.nearest.size();
+		for (const uint32_t list_size : LIST_SIZES) {
+			record.list_size = std::max(RECORDED_LIST_SIZE_MIN, RECORDED_RATIO * list_size);
+			search.Expand(list_size);
+			if (CountAnswers(sample, search.Visits()) >= record.answer_count) {
+				break;
 			}
-			recalls[i] += recall;
-			squares[i] += recall * recall;
-			block_counts[i] += blocks;
 		}
+		search.Expand(record.list_size);
+		for (const Visit &visit : search.Visits()) {
+			record.steps.push_back({visit.estimate, visit.distance, IsAnswer(sample, visit)});
+		}
+		replay.Add(std::move(record));
 	}
-	//! Of the nearest distances. Equal ones are as good.
-	double RecallOf(const Sample &sample, const std::vector<Visit> &visits) const {
-		const float farthest = sample.nearest.front();
-		size_t found = 0;
-		for (const Visit &visit : visits) {
-			found += visit.row_id != NO_ROW && visit.distance <= farthest && !IsDeleted(visit.row_id) ? 1 : 0;
-		}
-		return double(std::min(found, sample.nearest.size())) / double(sample.nearest.size());
+	//! As near as the nearest. Equal distances are as good.
+	bool IsAnswer(const Sample &sample, const Visit &visit) const {
+		return visit.row_id != NO_ROW && visit.distance <= sample.nearest.front() && !IsDeleted(visit.row_id);
+	}
+	size_t CountAnswers(const Sample &sample, const std::vector<Visit> &visits) const {
+		return size_t(
+		    std::count_if(visits.begin(), visits.end(), [&](const Visit &visit) { return IsAnswer(sample, visit); }));
 	}
 
 	void Sum(Calibration &calibration) const {
-		const auto count = double(samples.size());
+		if (samples.empty()) {
+			return;
+		}
 		calibration.sample_count = uint32_t(samples.size());
-		for (size_t i = 0; i < measured_count; i++) {
-			const double mean = recalls[i] / count;
-			const double variance = std::max(0.0, squares[i] / count - mean * mean);
-			calibration.points.push_back(
-			    {LIST_SIZES[i], float(mean), float(std::sqrt(variance / count)), float(block_counts[i] / count)});
+		// Products may be negative: a multiple of one says nothing.
+		calibration.dimension = graph.metric == Metric::IP ? 0 : replay.FitDimension();
+		for (const uint32_t list_size : LIST_SIZES) {
+			calibration.points.push_back(replay.Measure(list_size, calibration.dimension));
+			if (calibration.points.back().recall >= 1) {
+				break;
+			}
 		}
 	}
 
@@ -213,9 +216,7 @@ private:
 	std::vector<Extent> pages;
 	std::vector<float> scratch;
 	std::vector<Sample> samples;
-	//! Sums over samples, by list size; the first `measured_count` have one that was not over before.
-	size_t measured_count = 0;
-	double recalls[LIST_SIZE_COUNT] = {}, squares[LIST_SIZE_COUNT] = {}, block_counts[LIST_SIZE_COUNT] = {};
+	SearchReplay replay;
 };
 
 bool AnnIndex::Calibrate(const std::function<bool()> &is_stopped) {

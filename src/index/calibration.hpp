@@ -26,6 +26,9 @@ static_assert(sizeof(CalibrationPoint) == 16);
 //! By ascending list size; neither recall nor blocks descend.
 struct Calibration {
 	uint32_t sample_count = 0;
+	//! Of the adaptive limits of searches (search_limit.hpp) that the points were measured with; 0: plain limits, which
+	//! are no worse here.
+	float dimension = 0;
 	std::vector<CalibrationPoint> points;
 
 	bool IsEmpty() const {

@@ -20,12 +20,13 @@ bool IsNearer(const Neighbor &a, const Neighbor &b) {
 } // namespace
 
 struct SearchCursor::Impl {
-	Impl(std::shared_ptr<AnnIndex> index_p, AnnIndex::Impl &state_p, const float *query, uint32_t list_size_p,
-	     uint32_t beam_width)
-	    : index(std::move(index_p)), state(state_p), list_size(list_size_p) {
+	Impl(std::shared_ptr<AnnIndex> index_p, AnnIndex::Impl &state_p, const float *query, size_t k_p,
+	     uint32_t list_size_p, uint32_t beam_width)
+	    : index(std::move(index_p)), state(state_p), k(k_p), list_size(list_size_p) {
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
 		epoch = state.epoch;
 		merge_count = state.merge_count;
+		dimension = state.calibration.dimension;
 		search.emplace(state.graph, query, beam_width);
 		ScanDelta(query);
 	}
@@ -111,6 +112,7 @@ struct SearchCursor::Impl {
 
 	void SetFilter(std::function<bool(RowId)> accepts_p, uint32_t list_size_p) {
 		accepts = std::move(accepts_p);
+		k = 0;
 		list_size = std::max<uint32_t>(list_size_p, 1);
 		// What was returned before was no part of this list.
 		returned = 0;
@@ -130,7 +132,11 @@ struct SearchCursor::Impl {
 		if (list_size < returned + count) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max(returned + count, size_t(list_size) * 2)));
 		}
-		search->Expand(list_size);
+		if (returned + count <= k) {
+			search->ExpandTo(SearchLimit::For(list_size, k, dimension));
+		} else {
+			search->Expand(list_size);
+		}
 		CollectVisits();
 		while (pending.size() < count && (!search->IsExhausted() || StartAtAllEntries())) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, size_t(list_size) * 2));
@@ -190,7 +196,11 @@ struct SearchCursor::Impl {
 	std::optional<BeamSearch> search;
 	//! Empty: all rows are returned.
 	std::function<bool(RowId)> accepts;
+	//! Rows that the limit of the search may be made for; 0: with a filter, none.
+	size_t k;
 	uint32_t list_size;
+	//! Of the calibration when the search began.
+	float dimension = 0;
 	//! Rows found and not yet returned.
 	std::vector<Neighbor> pending;
 	size_t collected = 0;
@@ -243,7 +253,8 @@ SearchCounters SearchCursor::Counters() const {
 
 SearchCursor AnnIndex::Search(const float *query, size_t k, uint32_t l_search, uint32_t beam_width) {
 	const auto list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, std::max<size_t>({l_search, k, 1})));
-	return SearchCursor(std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, list_size, beam_width));
+	return SearchCursor(
+	    std::make_unique<SearchCursor::Impl>(shared_from_this(), *impl, query, k, list_size, beam_width));
 }
 
 } // namespace lm_diskann

@@ -151,22 +151,43 @@ TEST(Calibration, AWrongByteFormIsRefused) {
 	};
 	Calibration calibration;
 	calibration.sample_count = 9;
+	calibration.dimension = 12.5F;
 	calibration.points = {{10, 0.5F, 0.1F, 12}, {20, 0.75F, 0.1F, 22}};
 	const std::vector<uint8_t> sound = calibration.Serialize();
 	EXPECT_EQ(message_of(sound), "");
 	EXPECT_THAT(message_of({1, 2, 3}), HasSubstr("the calibration has 3 bytes"));
 	std::vector<uint8_t> shorter(sound.begin(), sound.end() - 4);
-	EXPECT_THAT(message_of(shorter), HasSubstr("a calibration of 2 points has 44 bytes"));
+	EXPECT_THAT(message_of(shorter), HasSubstr("a calibration of 2 points has 48 bytes"));
 	for (const size_t offset : {0, 4, 8, 12}) {
 		std::vector<uint8_t> wrong = sound;
 		wrong[offset + 3] = 0xFF;
 		EXPECT_THAT(message_of(wrong), HasSubstr("the head of the calibration holds version")) << offset;
+	}
+	for (const float dimension : {-1.0F, 1e30F, NAN}) {
+		Calibration wrong = calibration;
+		wrong.dimension = dimension;
+		EXPECT_THAT(message_of(wrong.Serialize()), HasSubstr("dimension in the calibration must be from 0 to 65536"));
 	}
 	for (const float recall : {-1.0F, 0.4F, 1.5F, NAN}) {
 		Calibration wrong = calibration;
 		wrong.points[1].recall = recall;
 		EXPECT_THAT(message_of(wrong.Serialize()), HasSubstr("point of list size 20 is not one")) << recall;
 	}
+}
+
+TEST(Calibration, TheFormOfVersion1HasNoDimension) {
+	Calibration calibration;
+	calibration.sample_count = 9;
+	calibration.dimension = 12.5F;
+	calibration.points = {{10, 0.5F, 0.1F, 12}, {20, 0.75F, 0.1F, 22}};
+	std::vector<uint8_t> bytes = calibration.Serialize();
+	EXPECT_EQ(Calibration::Deserialize(ConstByteSpan(bytes.data(), bytes.size())).dimension, 12.5F);
+	bytes[0] = 1;
+	bytes.erase(bytes.begin() + 16, bytes.begin() + 20);
+	const Calibration former = Calibration::Deserialize(ConstByteSpan(bytes.data(), bytes.size()));
+	EXPECT_EQ(former.dimension, 0);
+	ASSERT_EQ(former.points.size(), 2U);
+	EXPECT_EQ(former.points[1].blocks, 22);
 }
 
 TEST(Calibration, ALongerResultNeedsALongerList) {

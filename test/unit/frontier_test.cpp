@@ -60,8 +60,9 @@ public:
 	}
 	//! False when nothing is below the bound.
 	bool Pop(float bound) {
-		NodeId node;
-		const bool is_found = frontier.PopNearest(bound, node);
+		Candidate nearest = {};
+		const bool is_found = frontier.PopNearest(bound, nearest);
+		const NodeId node = nearest.node;
 		EXPECT_EQ(is_found, !left.empty() && left.begin()->first < bound);
 		if (is_found) {
 			EXPECT_EQ(ComparedDistance(node.value), left.begin()->first);

@@ -53,7 +53,10 @@ public:
 		builder.Add(batch);
 		builder.Start(std::make_unique<DiskFile>(path, DiskFile::Mode::CREATE), Uuid());
 		BuildOnThreads(builder, thread_count);
-		const Marker marker = builder.Finish(std::make_shared<PageCache>(BEYOND_ALL))->Publish();
+		const auto built = builder.Finish(std::make_shared<PageCache>(BEYOND_ALL));
+		// CREATE INDEX does it, too, and searches end by what it finds.
+		built->Calibrate([] { return false; });
+		const Marker marker = built->Publish();
 		std::ofstream(path + ".marker", std::ios::binary)
 		    .write(reinterpret_cast<const char *>(&marker), sizeof(marker));
 	}

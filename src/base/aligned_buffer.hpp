@@ -1,9 +1,8 @@
 #pragma once
 
-#include "base/types.hpp"
+#include "base/page_memory.hpp"
 
-#include <algorithm>
-#include <new>
+#include <type_traits>
 #include <utility>
 
 namespace lm_diskann {
@@ -15,50 +14,35 @@ class AlignedBuffer {
 	static_assert(std::is_trivially_destructible_v<T> && std::is_trivially_copyable_v<T>);
 
 public:
-	static constexpr size_t ALIGNMENT = 4096;
+	static constexpr size_t ALIGNMENT = PageMemory::ALIGNMENT;
 
 	AlignedBuffer() = default;
-	explicit AlignedBuffer(size_t count) : length(count) {
-		if (count > 0) {
-			first = static_cast<T *>(::operator new(Bytes(), std::align_val_t(ALIGNMENT)));
-			std::fill_n(reinterpret_cast<uint8_t *>(first), Bytes(), uint8_t(0));
-		}
-	}
-	~AlignedBuffer() {
-		if (first) {
-			::operator delete(first, std::align_val_t(ALIGNMENT));
-		}
+	explicit AlignedBuffer(size_t count) : memory(count * sizeof(T)), length(count) {
 	}
 	AlignedBuffer(AlignedBuffer &&other) noexcept
-	    : first(std::exchange(other.first, nullptr)), length(std::exchange(other.length, 0)) {
+	    : memory(std::move(other.memory)), length(std::exchange(other.length, 0)) {
 	}
 	AlignedBuffer &operator=(AlignedBuffer &&other) noexcept {
-		std::swap(first, other.first);
+		std::swap(memory, other.memory);
 		std::swap(length, other.length);
 		return *this;
 	}
-	AlignedBuffer(const AlignedBuffer &) = delete;
-	AlignedBuffer &operator=(const AlignedBuffer &) = delete;
 
 	T *data() const {
-		return first;
+		return reinterpret_cast<T *>(memory.data());
 	}
 	size_t size() const {
 		return length;
 	}
 	T &operator[](size_t index) const {
-		return first[index];
+		return data()[index];
 	}
 	Span<T> span() const {
-		return Span<T>(first, length);
+		return Span<T>(data(), length);
 	}
 
 private:
-	size_t Bytes() const {
-		return length * sizeof(T);
-	}
-
-	T *first = nullptr;
+	PageMemory memory;
 	size_t length = 0;
 };
 

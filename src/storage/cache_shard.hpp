@@ -14,22 +14,17 @@ namespace lm_diskann {
 
 struct CachedFile;
 
-//! Head of an allocation of BytesFor(page_size) bytes; the page follows at HEAD_SIZE, aligned to 64 bytes.
-struct PageFrame {
-	static constexpr size_t HEAD_SIZE = 128;
-	static constexpr size_t ALIGNMENT = 64;
+//! Describes a page in the cache.
+struct alignas(64) PageFrame {
 	//! Bit of `pins` beside the count.
 	static constexpr uint32_t UNLISTED = uint32_t(1) << 31;
 	static constexpr uint8_t USE_COUNT_MAX = 3;
 
 	static size_t BytesFor(uint32_t page_size) {
-		return HEAD_SIZE + page_size;
+		return sizeof(PageFrame) + page_size;
 	}
 	size_t Bytes() const {
 		return BytesFor(page_size);
-	}
-	uint8_t *Page() {
-		return reinterpret_cast<uint8_t *>(this) + HEAD_SIZE;
 	}
 
 	//! Rises under the shard's lock only, falls at any time.
@@ -43,6 +38,8 @@ struct PageFrame {
 	bool is_in_main = false;
 	//! The memory account granted it.
 	bool is_accounted = false;
+	//! From the pool of its file, aligned to 4096.
+	uint8_t *page = nullptr;
 	uint64_t hash = 0;
 	PageCache::FileKey key = 0;
 	CachedFile *file = nullptr;
@@ -50,7 +47,6 @@ struct PageFrame {
 	PageFrame *newer = nullptr;
 	PageFrame *older = nullptr;
 };
-static_assert(sizeof(PageFrame) <= PageFrame::HEAD_SIZE);
 
 //! Frames in order of arrival, linked through `newer` and `older`.
 class FrameQueue {

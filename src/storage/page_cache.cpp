@@ -10,6 +10,9 @@ namespace lm_diskann {
 
 namespace {
 
+//! Fewer freed bytes are soon used again, or not worth a walk over the pools.
+constexpr uint64_t RETURNED_BYTES_MIN = uint64_t(1) << 20;
+
 void Describe(PageFrame &frame, CachedFile &file, PageId id, PageKind kind) {
 	frame.key = file.key;
 	frame.file = &file;
@@ -96,28 +99,29 @@ bool PageCache::Impl::Charge(uint64_t bytes) {
 //! An empty frame whose bytes are charged already.
 PageFrame *PageCache::Impl::NewFrame(CachedFile &file, bool is_accounted) {
 	uint64_t bytes = PageFrame::BytesFor(file.file.PageSize());
-	void *memory = ::operator new(bytes, std::align_val_t(PageFrame::ALIGNMENT), std::nothrow);
-	if (!memory) {
+	std::unique_ptr<PageFrame> frame(new (std::nothrow) PageFrame());
+	uint8_t *page = frame ? file.pool.Take() : nullptr;
+	if (!page) {
 		used_bytes.fetch_sub(bytes, std::memory_order_relaxed);
 		if (is_accounted && account.release) {
 			account.release(bytes);
 		}
 		throw MemoryError("page cache: no memory for a page of " + std::to_string(bytes) + " bytes");
 	}
-	auto *frame = new (memory) PageFrame();
+	frame->page = page;
 	frame->page_size = file.file.PageSize();
 	frame->is_accounted = is_accounted;
 	frame->file = &file;
 	file.used_bytes.fetch_add(bytes, std::memory_order_relaxed);
-	return frame;
+	return frame.release();
 }
 
 void PageCache::Impl::FreeFrame(PageFrame *frame) noexcept {
 	uint64_t bytes = frame->Bytes();
 	bool is_accounted = frame->is_accounted;
+	frame->file->pool.Put(frame->page);
 	frame->file->used_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-	frame->~PageFrame();
-	::operator delete(static_cast<void *>(frame), std::align_val_t(PageFrame::ALIGNMENT));
+	delete frame;
 	used_bytes.fetch_sub(bytes, std::memory_order_relaxed);
 	if (is_accounted && account.release) {
 		account.release(bytes);
@@ -176,12 +180,25 @@ PageFrame *PageCache::Impl::MakeFrame(CachedFile &file, PageId id, PageKind kind
 
 void PageCache::Impl::Shrink(uint64_t target_bytes) {
 	size_t shard = 0;
+	uint64_t freed_bytes = 0;
 	while (used_bytes.load(std::memory_order_relaxed) > target_bytes) {
 		PageFrame *victim = TakeVictim(shard++);
 		if (!victim) {
-			return;
+			break;
 		}
+		freed_bytes += victim->Bytes();
 		FreeFrame(victim);
+	}
+	ReturnIfLarge(freed_bytes);
+}
+
+void PageCache::Impl::ReturnIfLarge(uint64_t freed_bytes) {
+	if (freed_bytes < RETURNED_BYTES_MIN) {
+		return;
+	}
+	const std::shared_lock<std::shared_mutex> guard(files_lock);
+	for (auto &pool : pools) {
+		pool.second.ReturnFree();
 	}
 }
 
@@ -201,12 +218,15 @@ PageCache::~PageCache() {
 PageCache::FileKey PageCache::Attach(PageFile &file) {
 	std::unique_lock<std::shared_mutex> guard(impl->files_lock);
 	FileKey key = impl->next_key++;
-	impl->files.emplace(key, std::make_unique<CachedFile>(file, key));
+	const uint32_t page_size = file.PageSize();
+	PagePool &pool = impl->pools.try_emplace(page_size, page_size).first->second;
+	impl->files.emplace(key, std::make_unique<CachedFile>(file, key, pool));
 	return key;
 }
 
 void PageCache::Detach(FileKey key) {
 	CachedFile &file = impl->FileOf(key);
+	const uint64_t file_bytes = file.used_bytes.load(std::memory_order_relaxed);
 	impl->dirty_bytes.fetch_sub(file.dirty.Bytes(), std::memory_order_relaxed);
 	for (CacheShard &shard : impl->shards) {
 		std::vector<PageFrame *> frames;
@@ -220,6 +240,7 @@ void PageCache::Detach(FileKey key) {
 		}
 	}
 	LMD_CHECK(file.used_bytes.load() == 0, "a detached file has no pinned page");
+	impl->ReturnIfLarge(file_bytes);
 	std::unique_lock<std::shared_mutex> guard(impl->files_lock);
 	impl->files.erase(key);
 }

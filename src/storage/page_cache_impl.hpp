@@ -2,8 +2,10 @@
 #pragma once
 
 #include "storage/cache_shard.hpp"
+#include "storage/page_pool.hpp"
 
 #include <array>
+#include <map>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -13,11 +15,12 @@ namespace lm_diskann {
 struct CachedFile {
 	PageFile &file;
 	PageCache::FileKey key;
+	PagePool &pool;
 	std::atomic<uint64_t> used_bytes {0};
 	//! Touched by the file's changing thread only.
 	FrameQueue dirty;
 
-	CachedFile(PageFile &file_p, PageCache::FileKey key_p) : file(file_p), key(key_p) {
+	CachedFile(PageFile &file_p, PageCache::FileKey key_p, PagePool &pool_p) : file(file_p), key(key_p), pool(pool_p) {
 	}
 };
 
@@ -59,6 +62,8 @@ struct PageCache::Impl {
 	//! The same, beyond the budget if need be.
 	PageFrame *MakeFrame(CachedFile &file, PageId id, PageKind kind);
 	void Shrink(uint64_t target_bytes);
+	//! After so many bytes of frames were freed at once.
+	void ReturnIfLarge(uint64_t freed_bytes);
 	void Unpin(PageFrame *frame) noexcept;
 
 	// --- pages ---------------------------------------------------------------------------------------------------
@@ -79,6 +84,8 @@ struct PageCache::Impl {
 	std::atomic<uint64_t> used_bytes {0};
 	std::atomic<uint64_t> dirty_bytes {0};
 	mutable std::shared_mutex files_lock;
+	//! By page size.
+	std::map<uint32_t, PagePool> pools;
 	std::unordered_map<FileKey, std::unique_ptr<CachedFile>> files;
 	FileKey next_key = 1;
 };

@@ -92,7 +92,7 @@ PageRef PageCache::PinCached(FileKey key, PageId id, PageKind kind, PageCacheCou
 		counters.hits++;
 		ref.cache = this;
 		ref.frame = frame;
-		ref.bytes = frame->Page();
+		ref.bytes = frame->page;
 	}
 	return ref;
 }
@@ -112,7 +112,7 @@ void PageCache::PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Spa
 		refs[index].Reset();
 		refs[index].cache = this;
 		refs[index].frame = frame;
-		refs[index].bytes = frame->Page();
+		refs[index].bytes = frame->page;
 	};
 	Misses misses {*impl, {}};
 	for (size_t i = 0; i < ids.size(); i++) {
@@ -133,7 +133,7 @@ void PageCache::PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Spa
 	requests.reserve(misses.all.size());
 	for (Misses::Miss &miss : misses.all) {
 		miss.frame = impl->MakeFrame(file, ids[miss.index], kind);
-		requests.push_back({ids[miss.index], kind, ByteSpan(miss.frame->Page(), miss.frame->page_size)});
+		requests.push_back({ids[miss.index], kind, ByteSpan(miss.frame->page, miss.frame->page_size)});
 	}
 	file.file.ReadPages(Span<const PageReadRequest>(requests.data(), requests.size()));
 	for (Misses::Miss &miss : misses.all) {
@@ -197,7 +197,7 @@ void PageCache::Put(FileKey key, PageId id, PageKind kind, ConstByteSpan page) {
 		impl->Replace(file, id, nullptr);
 		return;
 	}
-	std::memcpy(frame->Page(), page.data(), page.size());
+	std::memcpy(frame->page, page.data(), page.size());
 	impl->Replace(file, id, frame);
 	uint64_t dirty_max = Budget() / DIRTY_PARTS;
 	while (impl->dirty_bytes.load(std::memory_order_relaxed) > dirty_max && file.dirty.Count() > 0) {
@@ -216,7 +216,7 @@ void PageCache::Impl::WriteRun(CachedFile &file, Span<PageFrame *const> run) {
 	// The file fills in page heads, and readers may hold the frames: it gets a copy.
 	AlignedBuffer<uint8_t> copy(run.size() * page_size);
 	for (size_t i = 0; i < run.size(); i++) {
-		std::memcpy(copy.data() + i * page_size, run[i]->Page(), page_size);
+		std::memcpy(copy.data() + i * page_size, run[i]->page, page_size);
 	}
 	file.file.WritePages(run[0]->id, run[0]->kind, copy.span());
 	for (PageFrame *frame : run) {

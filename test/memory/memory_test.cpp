@@ -1,9 +1,11 @@
-// What builds and queries take from the heap, counted at every allocation of this program: a build stays within its
-// budget and 5 %, and an open index takes no more for ten times the rows.
+// What builds and queries take from the heap and in mappings, counted at every allocation of this program: a build
+// stays within its budget and 5 %, and an open index takes no more for ten times the rows. What is resident, as the
+// operating system tells: memory that is freed goes back to it.
 #include "index/ann_index.hpp"
 
 #include "base/error.hpp"
 #include "storage/memory_file.hpp"
+#include "storage/spill.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <atomic>
@@ -12,6 +14,8 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <new>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
@@ -20,18 +24,23 @@ namespace {
 std::atomic<size_t> live_bytes {0};
 std::atomic<size_t> peak_bytes {0};
 
+void Count(size_t bytes) {
+	const size_t live = live_bytes += bytes;
+	size_t peak = peak_bytes;
+	while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
+	}
+}
+
 void *Counted(void *memory) {
 	if (!memory) {
 		throw std::bad_alloc();
 	}
-	const size_t live = live_bytes += malloc_usable_size(memory);
-	size_t peak = peak_bytes;
-	while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
-	}
+	Count(malloc_usable_size(memory));
 	return memory;
 }
 
-void Release(void *memory) noexcept {
+//! Not inlined: the compiler would take std::free for the wrong end of a `new`.
+[[gnu::noinline]] void Release(void *memory) noexcept {
 	live_bytes -= memory ? malloc_usable_size(memory) : 0;
 	std::free(memory);
 }
@@ -58,8 +67,33 @@ void operator delete(void *memory, size_t, std::align_val_t) noexcept {
 	Release(memory);
 }
 
+//! In place of the C library's for this program's own calls; malloc has its own way to the system.
+extern "C" void *mmap(void *address, size_t size, int protection, int flags, int file, off_t offset) noexcept {
+	const auto mapped = syscall(SYS_mmap, address, size, protection, flags, file, offset);
+	if (mapped == -1) {
+		return MAP_FAILED;
+	}
+	Count(size);
+	return reinterpret_cast<void *>(mapped);
+}
+extern "C" int munmap(void *address, size_t size) noexcept {
+	live_bytes -= size;
+	return int(syscall(SYS_munmap, address, size));
+}
+
 namespace lm_diskann {
 namespace {
+
+//! Anonymous memory of this process that is in RAM.
+size_t ResidentBytes() {
+	std::ifstream status("/proc/self/status");
+	for (std::string line; std::getline(status, line);) {
+		if (line.rfind("RssAnon:", 0) == 0) {
+			return std::stoul(line.substr(8)) * 1024;
+		}
+	}
+	return 0;
+}
 
 //! A file on disk, so that its bytes are not on the heap; the name is gone at once.
 class UnnamedFile : public File {
@@ -165,6 +199,44 @@ TEST(Memory, QueriesTakeNoMoreForTenTimesTheRows) {
 		used[factor > 1] = peak_bytes - before;
 	}
 	EXPECT_LT(double(used[1]), 1.05 * double(used[0]));
+}
+
+TEST(Memory, WhatACacheOrASpillFreesGoesBackToTheSystem) {
+	constexpr uint64_t BYTES = uint64_t(32) << 20;
+	constexpr size_t RECORD_BYTES = 1024;
+	const auto held = std::make_shared<PageCache>(BYTES);
+	IndexOptions options;
+	options.block_size = 4096;
+	const IndexConfiguration configuration = Configure(options, ElementType::FLOAT32, 64);
+	const std::vector<float> vectors = MakeClusteredVectors(10000, 64, 3);
+	const auto index = BuildIndex(configuration, vectors, {}, held);
+	index->Publish();
+	// Allocations between those of the cache, which hold on to the heap.
+	std::vector<std::unique_ptr<std::string>> others;
+	for (size_t query = 0; query < vectors.size() / 64; query++) {
+		index->Search(vectors.data() + query * 64, 10, 50, 4).Next(10);
+		others.push_back(std::make_unique<std::string>(100, 'x'));
+	}
+	ASSERT_GT(held->UsedBytes(), BYTES * 9 / 10) << "the cache is full";
+	size_t before = ResidentBytes();
+	held->SetBudget(0);
+	EXPECT_LT(ResidentBytes() + BYTES * 8 / 10, before) << "the cache was given up";
+
+	before = ResidentBytes();
+	{
+		Spill spill(RECORD_BYTES, nullptr);
+		const std::vector<uint8_t> record(RECORD_BYTES, 1);
+		spill.AddStream();
+		for (uint64_t bytes = 0; bytes < BYTES; bytes += RECORD_BYTES) {
+			spill.Append(0, record.data(), 1);
+			others.push_back(std::make_unique<std::string>(100, 'x'));
+		}
+		ASSERT_GT(ResidentBytes(), before + BYTES * 9 / 10);
+		for (size_t block = 0; block < spill.BlockCount(0); block++) {
+			spill.Free(0, block);
+		}
+		EXPECT_LT(ResidentBytes(), before + BYTES * 3 / 10) << "all blocks were freed";
+	}
 }
 
 } // namespace

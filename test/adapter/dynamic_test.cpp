@@ -136,6 +136,37 @@ TEST(Dynamic, AQueryRebuildsAnIndexThatABulkLoadHasOutgrown) {
 	EXPECT_EQ(host.IndexFileCount(), 1U);
 }
 
+TEST(Dynamic, WhatIsTooLargeForRamIsWrittenOutInTheBackground) {
+	// 70 MiB in fewer rows than are worth a merge.
+	constexpr int64_t DIMS = 12000, ROWS = 1500;
+	const std::string type = "::FLOAT[" + std::to_string(DIMS) + "]";
+	const auto vector = [&](const std::string &first) {
+		return "list_resize([" + first + "::FLOAT], " + std::to_string(DIMS) + ", 0)" + type;
+	};
+	const auto rows = [&](int64_t first, int64_t count) {
+		return "SELECT i AS id, " + vector("i") + " AS v FROM range(" + std::to_string(first) + ", " +
+		       std::to_string(first + count) + ") r(i)";
+	};
+	Host host;
+	Execute(host, "CREATE TABLE t AS " + rows(0, 20));
+	Execute(host, "CREATE INDEX t_idx ON t USING LM_DISKANN (v)");
+	std::promise<void> written;
+	std::atomic<bool> is_written {false};
+	const auto main_thread = std::this_thread::get_id();
+	host.hooks->Set([&](FileCall call, const std::string &path) {
+		if (call == FileCall::WRITE && path.find(".lmdiskann") != std::string::npos &&
+		    std::this_thread::get_id() != main_thread && !is_written.exchange(true)) {
+			written.set_value();
+		}
+	});
+	Execute(host, "INSERT INTO t " + rows(20, ROWS));
+	ASSERT_EQ(written.get_future().wait_for(std::chrono::minutes(1)), std::future_status::ready);
+	host.hooks->Set(nullptr);
+	EXPECT_EQ(Info(host, "delta_count"), std::to_string(ROWS)) << "it is no merge";
+	EXPECT_EQ(Execute(host, "SELECT id FROM t ORDER BY array_distance(v, " + vector("77") + ") LIMIT 1"), "77");
+	EXPECT_EQ(Execute(host, "SELECT count(*) FROM lm_diskann_verify('t_idx')"), "0");
+}
+
 TEST(Dynamic, WithoutAutomaticRebuildsABulkLoadIsMerged) {
 	Host host;
 	MakeTable(host, SMALL);

@@ -21,6 +21,7 @@ inline bool Never() {
 
 //! An index over rows first .. first + count - 1 of `vectors`, whose row ids are their positions.
 struct Subject {
+	Subject(Metric metric, std::vector<float> &&vectors_p, size_t first, size_t count) = delete;
 	Subject(Metric metric, const std::vector<float> &vectors_p, size_t first, size_t count)
 	    : Subject(metric, vectors_p, first, count, nullptr) {
 	}

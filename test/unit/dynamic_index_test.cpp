@@ -57,7 +57,8 @@ INSTANTIATE_TEST_SUITE_P(Index, DynamicIndex, testing::Values(Metric::L2SQ, Metr
 
 //! Choosing anew with every repair, by codes, lost two points of recall in ten rounds of 5 % of imdb-pvdbow-384-cos.
 TEST(DynamicIndexFile, ARepairKeepsTheEdgesToLiveRowsThatWereChosen) {
-	const Subject subject(Metric::COSINE, MakeClusteredVectors(1500, DIMS, 11), 0, 1500);
+	const std::vector<float> vectors = MakeClusteredVectors(1500, DIMS, 11);
+	const Subject subject(Metric::COSINE, vectors, 0, 1500);
 	const std::vector<NodeSummary> before = subject.index->ReadNodes(NodeId(0), 1500);
 	std::set<NodeId> dead;
 	subject.Delete(0, 300);

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <set>
@@ -89,8 +90,8 @@ TEST(Node, AnEditLeavesChosenEdgesFirstAndFillLast) {
 	EXPECT_EQ(fill_of(), std::vector<bool>({false, false, false, true, true, true}));
 	EditNode(layout, page.data(), {id, {0}, {}, {5}, {}});
 	EXPECT_EQ(fill_of(), std::vector<bool>({false, true}));
-	auto *head = reinterpret_cast<NodeHead *>(page.data() + layout.OffsetOf(id));
-	head->fill_count = 9;
+	const uint16_t too_many = 9;
+	std::memcpy(page.data() + layout.OffsetOf(id) + offsetof(NodeHead, fill_count), &too_many, sizeof(too_many));
 	EXPECT_EQ(fill_of(), std::vector<bool>({true, true}));
 }
 

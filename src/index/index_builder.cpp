@@ -11,6 +11,7 @@
 #include "graph/write.hpp"
 #include "index/build_budget.hpp"
 #include "index/index_state.hpp"
+#include "index/row_sample.hpp"
 #include "vector/distance.hpp"
 #include "vector/quantizer_training.hpp"
 
@@ -44,7 +45,8 @@ struct IndexBuilder::Impl {
 	      layout(NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
 	                                configuration.vectors, configuration.max_degree, configuration.codes)),
 	      rows(configuration.element_type, configuration.dims, resources.create_scratch),
-	      work([this](Phase &phase) { return NextPhase(phase); }), start_time(std::chrono::steady_clock::now()) {
+	      work([this](Phase &phase) { return NextPhase(phase); }), start_time(std::chrono::steady_clock::now()),
+	      sample(configuration.dims) {
 	}
 
 	bool IsIndexableAt(const VectorBatch &batch, size_t i) const {
@@ -102,7 +104,7 @@ struct IndexBuilder::Impl {
 	BuildPlan plan;
 	std::unique_ptr<PageFile> file;
 	//! Guarded by `mutex` while it is drawn.
-	std::vector<std::pair<RowId, std::vector<float>>> sample;
+	RowSample sample;
 	std::unique_ptr<QuantizerTraining> training;
 	std::unique_ptr<Quantizer> quantizer;
 	//! By position of the row.
@@ -239,24 +241,15 @@ void IndexBuilder::Impl::SampleRows(size_t block) {
 	const double share = double(plan.sample_rows) / double(rows.Count());
 	rows.ForEachRow(block, [&](const BuildRows::Row &row) {
 		if (share >= 1 || double(HashOf(row.row_id)) < share * 0x1p64) {
-			std::vector<float> vector(row.vector, row.vector + configuration.dims);
 			const std::lock_guard<std::mutex> guard(mutex);
-			sample.emplace_back(row.row_id, std::move(vector));
+			sample.Add(row.row_id, row.vector);
 		}
 	});
 }
 
 void IndexBuilder::Impl::StartTraining() {
-	std::sort(sample.begin(), sample.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
-	std::vector<float> vectors;
-	vectors.reserve(sample.size() * configuration.dims);
-	for (auto &[row_id, vector] : sample) {
-		vectors.insert(vectors.end(), vector.begin(), vector.end());
-		vector = std::vector<float>();
-	}
-	sample = {};
 	training = std::make_unique<QuantizerTraining>(configuration.metric, configuration.codes, configuration.dims,
-	                                               std::move(vectors), rows.Count(), uint64_t(configuration.seed));
+	                                               sample.TakeSorted(), rows.Count(), uint64_t(configuration.seed));
 }
 
 void IndexBuilder::Impl::AssignRows(size_t block) {

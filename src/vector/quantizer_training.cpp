@@ -17,7 +17,7 @@ constexpr size_t ITEM_SIZE = 64;
 
 } // namespace
 
-QuantizerTraining::QuantizerTraining(Metric metric, CodeFamily family, size_t dims, std::vector<float> sample_p,
+QuantizerTraining::QuantizerTraining(Metric metric, CodeFamily family, size_t dims, AlignedBuffer<float> sample_p,
                                      uint64_t row_count, uint64_t seed)
     : quantizer(metric, family, dims, seed), rows(std::move(sample_p)), count(rows.size() / dims) {
 	for (size_t i = 0; metric == Metric::COSINE && i < count; i++) {
@@ -105,7 +105,9 @@ size_t Quantizer::ReferenceCountFor(uint64_t row_count) {
 
 Quantizer Quantizer::Train(Metric metric, CodeFamily family, size_t dims, Span<const float> sample, uint64_t row_count,
                            uint64_t seed) {
-	QuantizerTraining training(metric, family, dims, std::vector<float>(sample.begin(), sample.end()), row_count, seed);
+	AlignedBuffer<float> rows(sample.size());
+	std::copy(sample.begin(), sample.end(), rows.data());
+	QuantizerTraining training(metric, family, dims, std::move(rows), row_count, seed);
 	while (training.StartRound()) {
 		for (size_t item = 0; item < training.ItemCount(); item++) {
 			training.RunItem(item);

@@ -12,7 +12,7 @@ namespace lm_diskann {
 class QuantizerTraining {
 public:
 	//! `sample`: row-major, `count` x `dims` floats, all finite; for COSINE of any length but zero.
-	QuantizerTraining(Metric metric, CodeFamily family, size_t dims, std::vector<float> sample_p, uint64_t row_count,
+	QuantizerTraining(Metric metric, CodeFamily family, size_t dims, AlignedBuffer<float> sample_p, uint64_t row_count,
 	                  uint64_t seed);
 
 	//! Rows of a sample that are of use.
@@ -30,7 +30,7 @@ private:
 	void TakeMeans();
 
 	Quantizer quantizer;
-	std::vector<float> rows;
+	AlignedBuffer<float> rows;
 	size_t count;
 	//! Rows trained on, and the nearest reference of each.
 	std::vector<size_t> order;

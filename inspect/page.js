@@ -109,6 +109,9 @@ function showRecall(points) {
 	{ x: { time: false, distr: 3, log: 2 } });
 }
 
+// Between the marks of an axis of whole numbers; the plot takes the first that leaves room for the numbers.
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
+
 function showHistogram(id, label, bars) {
 	const count = bars.reduce((sum, bar) => sum + bar.nodes, 0) || 1;
 	const mean = bars.reduce((sum, bar) => sum + bar.value * bar.nodes, 0) / count;
@@ -116,7 +119,7 @@ function showHistogram(id, label, bars) {
 	const paths = uPlot.paths.bars({ size: [0.9, 40] });
 	draw(id, [{ label }, { label: 'nodes', width: 0, fill: '#1f6feb', paths, points: { show: false } }],
 		[bars.map((bar) => bar.value), bars.map((bar) => bar.nodes)],
-		[axis(label, { size: 30, incrs: [1, 2, 5, 10, 20, 50, 100] }), axis('nodes', { size: 60 })],
+		[axis(label, { size: 30, incrs: STEPS }), axis('nodes', { size: 60 })],
 		{
 			x: { time: false, range: [Math.max(0, least - 2), most + 2] },
 			y: { range: (plot, min, max) => [0, max * 1.1] },

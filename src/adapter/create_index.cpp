@@ -13,6 +13,7 @@
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/parallel/event.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
 #include "duckdb/parser/parsed_data/create_index_info.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/operator/logical_create_index.hpp"
@@ -37,6 +38,19 @@ constexpr double SINK_PROGRESS_WEIGHT = 1000;
 	throw BinderException(IndexMessagePrefix(op.info->index_name) + problem);
 }
 
+//! What makes a column of lists, or of other elements, one that can be indexed.
+string AdviceForType(const LogicalCreateIndex &op, const Expression &key) {
+	const auto &type = key.return_type;
+	const bool has_other_elements =
+	    type.id() == LogicalTypeId::ARRAY && ArrayType::GetChildType(type) != LogicalType::FLOAT;
+	if (type.id() != LogicalTypeId::LIST && !has_other_elements) {
+		return "";
+	}
+	return "; ALTER TABLE " + KeywordHelper::WriteOptionallyQuoted(op.info->table) + " ALTER " +
+	       KeywordHelper::WriteOptionallyQuoted(key.GetName()) +
+	       " TYPE FLOAT[N] makes it one where all have N elements";
+}
+
 VectorColumnType RequireVectorColumn(const LogicalCreateIndex &op) {
 	if (op.info->constraint_type != IndexConstraintType::NONE) {
 		Reject(op, "found UNIQUE, but a nearest-neighbour index cannot enforce a constraint; only CREATE INDEX is "
@@ -52,7 +66,7 @@ VectorColumnType RequireVectorColumn(const LogicalCreateIndex &op) {
 	VectorColumnType type;
 	if (!ReadVectorColumnType(key.return_type, type)) {
 		Reject(op, "found a column of type " + key.return_type.ToString() +
-		               "; only FLOAT[N] and TINYINT[N] with N from 1 to 16384 are allowed");
+		               "; only FLOAT[N] and TINYINT[N] with N from 1 to 16384 are allowed" + AdviceForType(op, key));
 	}
 	return type;
 }

@@ -23,29 +23,68 @@ bool IsIndexable(lm_diskann::Metric metric, const lm_diskann::VectorBatch &batch
 	                    : lm_diskann::IsIndexable(metric, batch.bytes + row * dims, dims);
 }
 
-//! Committed rows this transaction sees whose vector belongs into the index, ascending.
-std::vector<int64_t> CollectTableRows(ClientContext &context, DataTable &storage, const TableIndex &index) {
-	const auto &configuration = *index.live->Configuration();
+//! Rows with one and the same problem.
+struct ProblemRows {
+	const char *problem;
+	//! The first LISTED_MAX.
 	std::vector<int64_t> row_ids;
+	idx_t count = 0;
+
+	void Add(int64_t row_id) {
+		if (count++ < LISTED_MAX) {
+			row_ids.push_back(row_id);
+		}
+	}
+	void Report(vector<string> &violations) const {
+		for (const auto row_id : row_ids) {
+			violations.push_back("row " + std::to_string(row_id) + " " + problem);
+		}
+		if (count > row_ids.size()) {
+			violations.push_back(std::to_string(count - row_ids.size()) + " further rows: each " + problem);
+		}
+	}
+};
+
+const lm_diskann::StoredRow *Find(const std::vector<lm_diskann::StoredRow> &rows, lm_diskann::RowId row_id) {
+	const auto found = std::lower_bound(
+	    rows.begin(), rows.end(), row_id,
+	    [](const lm_diskann::StoredRow &row, lm_diskann::RowId searched) { return row.row_id < searched; });
+	return found != rows.end() && found->row_id == row_id ? &*found : nullptr;
+}
+
+//! Compares committed rows this transaction sees with `indexed`, which is ascending.
+void CompareWithTable(ClientContext &context, DataTable &storage, const TableIndex &index,
+                      const lm_diskann::AnnIndex &core, const std::vector<lm_diskann::StoredRow> &indexed,
+                      vector<string> &violations) {
+	const auto &configuration = core.Configuration();
+	ProblemRows missing = {"of the table is not in the index", {}, 0};
+	ProblemRows different = {"of the index has another vector than in the table", {}, 0};
+	ProblemRows superfluous = {"of the index has no vector in the table that can be indexed", {}, 0};
 	ScanRows(context, storage, index.Column(storage), RowScanKind::VISIBLE, 0, storage.GetTotalRows(),
 	         [&](const VectorRows &rows) {
 		         const auto &batch = rows.Batch();
 		         for (idx_t row = 0; row < batch.count; row++) {
-			         if (IsIndexable(configuration.metric, batch, row, configuration.dims)) {
-				         row_ids.push_back(batch.row_ids[row].value);
+			         const auto row_id = batch.row_ids[row];
+			         const auto *found = Find(indexed, row_id);
+			         if (!IsIndexable(configuration.metric, batch, row, configuration.dims)) {
+				         if (found) {
+					         superfluous.Add(row_id.value);
+				         }
+			         } else if (!found) {
+				         missing.Add(row_id.value);
+			         } else if (!core.Holds(*found, batch, row)) {
+				         different.Add(row_id.value);
+			         }
+		         }
+		         for (const auto row_id : rows.NullRowIds()) {
+			         if (Find(indexed, row_id)) {
+				         superfluous.Add(row_id.value);
 			         }
 		         }
 	         });
-	return row_ids;
-}
-
-void Report(const std::vector<int64_t> &row_ids, const string &problem, vector<string> &violations) {
-	for (idx_t i = 0; i < MinValue<idx_t>(row_ids.size(), LISTED_MAX); i++) {
-		violations.push_back("row " + std::to_string(row_ids[i]) + " " + problem);
-	}
-	if (row_ids.size() > LISTED_MAX) {
-		violations.push_back(std::to_string(row_ids.size() - LISTED_MAX) + " further rows: each " + problem);
-	}
+	missing.Report(violations);
+	different.Report(violations);
+	superfluous.Report(violations);
 }
 
 } // namespace
@@ -56,7 +95,7 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		return {string("the index is in state ") + IndexStateName(live.State()) + ": " + live.Reason()};
 	}
 	vector<string> violations;
-	std::vector<int64_t> indexed;
+	std::vector<lm_diskann::StoredRow> indexed;
 	const auto core = live.Core();
 	WithDuckDBErrors(live.Name(), [&] {
 		for (auto &violation : core->Verify()) {
@@ -67,18 +106,13 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 			live.DegradeForFile(core.get(), violations[0]);
 			return;
 		}
-		for (const auto row_id : core->CollectRowIds()) {
-			indexed.push_back(row_id.value);
-		}
+		indexed = core->CollectRows();
 	});
 	if (!violations.empty()) {
 		return violations;
 	}
 	auto &storage = table.GetStorage();
-	const auto in_table = CollectTableRows(context, storage, index);
-	std::vector<int64_t> missing;
-	std::set_difference(in_table.begin(), in_table.end(), indexed.begin(), indexed.end(), std::back_inserter(missing));
-	Report(missing, "of the table is not in the index", violations);
+	CompareWithTable(context, storage, index, *core, indexed, violations);
 	// Ids the table never gave out; rows it deleted are only waiting for their turn.
 	// A commit offers rows to the index before the table has them; under the append lock none is under way.
 	int64_t row_count = 0;
@@ -87,8 +121,11 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		LockAppends<DuckTransaction>(context, storage, append_lock);
 		row_count = int64_t(storage.GetTotalRows());
 	}
-	const auto beyond = std::lower_bound(indexed.begin(), indexed.end(), row_count);
-	Report(std::vector<int64_t>(beyond, indexed.end()), "of the index does not exist in the table", violations);
+	ProblemRows beyond = {"of the index does not exist in the table", {}, 0};
+	for (auto row = indexed.rbegin(); row != indexed.rend() && row->row_id.value >= row_count; ++row) {
+		beyond.Add(row->row_id.value);
+	}
+	beyond.Report(violations);
 	return violations;
 }
 

@@ -131,7 +131,10 @@ NodeView::NodeView(const NodeLayout &layout_p, const uint8_t *page, NodeId node_
 }
 
 const float *NodeView::Vector(float *scratch) const {
-	const uint8_t *stored = node + sizeof(NodeHead);
+	return LoadVector(layout, node + sizeof(NodeHead), head.scale, scratch);
+}
+
+const float *LoadVector(const NodeLayout &layout, const uint8_t *stored, float scale, float *scratch) {
 	if (layout.element_type == ElementType::INT8) {
 		WidenInt8(reinterpret_cast<const int8_t *>(stored), scratch, layout.dims);
 		return scratch;
@@ -145,11 +148,24 @@ const float *NodeView::Vector(float *scratch) const {
 	case VectorStorage::INT8:
 		WidenInt8(reinterpret_cast<const int8_t *>(stored), scratch, layout.dims);
 		for (uint32_t i = 0; i < layout.dims; i++) {
-			scratch[i] *= head.scale;
+			scratch[i] *= scale;
 		}
 		return scratch;
 	}
 	throw CorruptionError("unknown form of stored vectors");
+}
+
+float StoreVector(const NodeLayout &layout, uint8_t *stored, const float *floats, const int8_t *bytes) {
+	if (layout.element_type == ElementType::INT8) {
+		std::memcpy(stored, bytes, layout.dims);
+	} else if (layout.storage == VectorStorage::F16) {
+		FloatToHalf(floats, reinterpret_cast<uint16_t *>(stored), layout.dims);
+	} else if (layout.storage == VectorStorage::INT8) {
+		return StoreInt8(floats, stored, layout.dims);
+	} else {
+		std::memcpy(stored, floats, 4 * size_t(layout.dims));
+	}
+	return 1;
 }
 
 void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_id, const float *floats,
@@ -161,18 +177,7 @@ void WriteNode(const NodeLayout &layout, uint8_t *page, NodeId node, RowId row_i
 	head.row_id = row_id.value;
 	head.degree = uint16_t(edges.size());
 	head.fill_count = uint16_t(fill_count);
-	head.scale = 1;
-
-	uint8_t *stored = target + sizeof(NodeHead);
-	if (layout.element_type == ElementType::INT8) {
-		std::memcpy(stored, bytes, layout.dims);
-	} else if (layout.storage == VectorStorage::F16) {
-		FloatToHalf(floats, reinterpret_cast<uint16_t *>(stored), layout.dims);
-	} else if (layout.storage == VectorStorage::INT8) {
-		head.scale = StoreInt8(floats, stored, layout.dims);
-	} else {
-		std::memcpy(stored, floats, 4 * size_t(layout.dims));
-	}
+	head.scale = StoreVector(layout, target + sizeof(NodeHead), floats, bytes);
 	std::memcpy(target, &head, sizeof(head));
 
 	const EdgeArrays arrays(layout, target);

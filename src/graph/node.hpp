@@ -74,6 +74,12 @@ struct NodeLayout {
 //! Bytes of one stored own vector.
 uint32_t StoredVectorBytes(ElementType element_type, VectorStorage storage, uint32_t dims);
 
+//! Writes an own vector as a node has it to `stored`, StoredVectorBytes; returns its scale. Exactly one of `floats` and
+//! `bytes` is set: the vector as the column has it.
+float StoreVector(const NodeLayout &layout, uint8_t *stored, const float *floats, const int8_t *bytes);
+//! What was stored, as `dims` floats: in place when it is stored so, else decoded into `scratch` (`dims` floats).
+const float *LoadVector(const NodeLayout &layout, const uint8_t *stored, float scale, float *scratch);
+
 //! A node inside a verified page. Degree and ids are bounded at construction (storage law 6).
 class NodeView {
 public:
@@ -121,7 +127,7 @@ public:
 	const uint8_t *Code(uint32_t index) const {
 		return Codes() + size_t(index) * layout.code_bytes;
 	}
-	//! The own vector as `dims` floats: in place when it is stored so, else decoded into `scratch` (`dims` floats).
+	//! The own vector, see LoadVector.
 	const float *Vector(float *scratch) const;
 
 private:

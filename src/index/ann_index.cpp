@@ -239,25 +239,4 @@ std::string AnnIndex::Why() const {
 	return impl->is_healthy && impl->file->IsPoisoned() ? "a write to the index file failed" : impl->why.load();
 }
 
-std::vector<RowId> AnnIndex::CollectRowIds() {
-	// Between two batches, so that no row is met twice or not at all, and with every page in the file.
-	const std::lock_guard<std::mutex> write_guard(impl->write_mutex);
-	impl->cache->Flush(impl->graph.file_key);
-	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
-	std::vector<RowId> row_ids;
-	ForEachNode(impl->graph, impl->node_pages, *impl->file, [&](NodeId, const NodeView &node) {
-		const RowId row_id = node.Row();
-		if (row_id == NO_ROW) {
-			return;
-		}
-		impl->CheckNodeRow(row_id);
-		if (!impl->tombstones.Contains(row_id)) {
-			row_ids.push_back(row_id);
-		}
-	});
-	impl->delta.ForEach([&](RowId row_id, const uint8_t *) { row_ids.push_back(row_id); });
-	std::sort(row_ids.begin(), row_ids.end());
-	return row_ids;
-}
-
 } // namespace lm_diskann

@@ -75,6 +75,14 @@ struct SearchProgress {
 	size_t listed = 0;
 };
 
+//! A row of the index, and what its vector is known by.
+struct StoredRow {
+	RowId row_id;
+	//! There the vector is as the column has it, in the graph perhaps rounded.
+	uint64_t is_in_delta : 1;
+	uint64_t checksum : 63;
+};
+
 //! A node as it is in the file, for a person to look at.
 struct NodeSummary {
 	NodeId node;
@@ -269,6 +277,11 @@ public:
 	std::vector<FilePart> FileParts();
 	//! Row ids in the index (graph without tombstones, and delta), ascending. Reads every node block.
 	std::vector<RowId> CollectRowIds();
+	//! The same rows with their vectors' checksums.
+	std::vector<StoredRow> CollectRows();
+	//! Whether the index, when `row` was collected, had vector number `position` of `batch` for it, rounded as storing
+	//! it does. Zero is zero, whatever its sign: a column may lose it.
+	bool Holds(const StoredRow &row, const VectorBatch &batch, size_t position) const;
 
 private:
 	friend class Calibrator;

@@ -99,6 +99,10 @@ struct AnnIndex::Impl {
 	std::vector<bool> FindInGraph(Span<const RowId> row_ids) const;
 	//! CorruptionError when a node holds a row id that the graph cannot have: the host must never see it.
 	void CheckNodeRow(RowId row_id) const;
+	//! Calls one of the two for each row in the index and not deleted, those of the graph first. Reads every node
+	//! block. Takes write_mutex and state_mutex. Throws FileError, CorruptionError.
+	void ForEachRow(const std::function<void(RowId, const NodeView &)> &visit_node,
+	                const std::function<void(RowId, const uint8_t *)> &visit_delta);
 	//! Hides whatever is known of the row; state_mutex is held.
 	void Hide(RowId row_id);
 	void Cover(RowId row_id) {

@@ -10,7 +10,7 @@ packages=(
 	libhwy-dev libroaring-dev libxxhash-dev libedit-dev
 	libgtest-dev libgmock-dev libbenchmark-dev
 	clang-format clang-tidy
-	wamerican
+	curl wamerican
 )
 folder=.
 stamp=build/setup.stamp

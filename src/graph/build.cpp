@@ -24,9 +24,9 @@ constexpr size_t CONNECTING_STEPS = 65536, CONNECTING_SEARCH_STEPS = 256;
 //! Share of the progress for filling.
 constexpr double FILLED_SHARE = 0.15;
 
-//! Of a list, so many of the nearest are expanded. They lead to nearly all that belongs behind them, whose distances are
-//! as good as any. On 100,000 of sift-photos this links 20 % more rows a second, and recall@10 at L 24 stays at 0.983;
-//! with half of the list imdb-pvdbow loses a point.
+//! Of a list, so many of the nearest are expanded. They lead to nearly all that belongs behind them, whose distances
+//! are as good as any. On 100,000 of sift-photos this links 20 % more rows a second, and recall@10 at L 24 stays at
+//! 0.983; with half of the list imdb-pvdbow loses a point.
 constexpr size_t ExpandedCount(size_t list_size) {
 	return (list_size * 7 + 9) / 10;
 }

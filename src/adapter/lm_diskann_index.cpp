@@ -79,7 +79,7 @@ void LmDiskannIndex::OnDelete(IndexLock &, DataChunk &entries, Vector &row_ids) 
 		row_ids.ToUnifiedFormat(entries.size(), format);
 		const auto ids = UnifiedVectorFormat::GetData<row_t>(format);
 		SettleDeletes();
-		const auto now = Times();
+		[[maybe_unused]] const auto now = Times();
 		for (idx_t i = 0; i < entries.size(); i++) {
 			const lm_diskann::RowId id(ids[format.sel->get_index(i)]);
 			const lm_diskann::Span<const lm_diskann::RowId> deleted(&id, 1);

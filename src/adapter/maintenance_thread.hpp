@@ -23,7 +23,7 @@ bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts);
 
 //! An index as the thread sees it.
 struct MaintainedIndex {
-	explicit MaintainedIndex(std::shared_ptr<lm_diskann::AnnIndex> core_p) : core(std::move(core_p)) {
+	explicit MaintainedIndex(const std::shared_ptr<lm_diskann::AnnIndex> &core_p) : core(core_p) {
 	}
 
 	std::weak_ptr<lm_diskann::AnnIndex> core;

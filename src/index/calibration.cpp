@@ -65,7 +65,7 @@ std::vector<uint8_t> Calibration::Serialize() const {
 
 Calibration Calibration::Deserialize(ConstByteSpan bytes) {
 	Calibration calibration;
-	if (bytes.size() == 0) {
+	if (bytes.empty()) {
 		return calibration;
 	}
 	CalibrationHead head = {};

@@ -104,43 +104,67 @@ void MergeBatch::Link(uint32_t index) {
 	// AddBackEdgeInBatch uses the scratch.
 	const std::vector<ScoredNode> targets = chosen;
 	const std::vector<Candidate> known = candidates;
-	const size_t anchor = ChooseAnchor(targets);
-	for (size_t i = 0; i < targets.size(); i++) {
-		const Candidate &candidate = known[targets[i].node.value];
+	const auto add_back_edge = [&](NodeId position, bool is_anchor) {
+		const Candidate &candidate = known[position.value];
 		if (candidate.in_batch == NOT_IN_BATCH) {
-			back_edges.push_back({candidate.id, index, i == anchor});
+			back_edges.push_back({candidate.id, index, is_anchor});
 		} else {
-			AddBackEdgeInBatch(candidate.in_batch, index, i == anchor);
+			AddBackEdgeInBatch(candidate.in_batch, index, is_anchor);
 		}
+	};
+	const NodeId anchor = ChooseAnchor(targets);
+	bool is_anchored = targets.empty();
+	for (const ScoredNode &target : targets) {
+		add_back_edge(target.node, target.node == anchor);
+		is_anchored = is_anchored || target.node == anchor;
+	}
+	if (!is_anchored) {
+		add_back_edge(anchor, true);
 	}
 }
 
-size_t MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
+size_t MergeBatch::CountAnchors(const Candidate &candidate) const {
+	if (candidate.in_batch != NOT_IN_BATCH) {
+		const std::vector<NodeEdge> &list = edges[candidate.in_batch].chosen;
+		return size_t(std::count_if(list.begin(), list.end(), [](const NodeEdge &edge) { return edge.is_anchor; }));
+	}
+	const auto place = std::find(pinned_nodes.begin(), pinned_nodes.end(), candidate.id) - pinned_nodes.begin();
+	const NodeView node(graph.layout, pinned[size_t(place)].data(), candidate.id, graph.node_end);
+	const auto planned = planned_anchors.find(candidate.id);
+	size_t count = planned != planned_anchors.end() ? planned->second : 0;
+	for (uint32_t edge = 0; edge < node.Degree(); edge++) {
+		count += node.IsAnchor(edge) ? 1 : 0;
+	}
+	return count;
+}
+
+//! The nearest of the targets that has room, else of all candidates: a hub may be the only target of more nodes than
+//! its block can anchor. An anchor that finds no room there would be lost, and all behind it.
+NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
+	if (targets.empty()) {
+		return NO_NODE;
+	}
+	const auto count = [&](const ScoredNode &scored_node) { return CountAnchors(candidates[scored_node.node.value]); };
 	// Room is left for edges that are chosen for being good.
 	const size_t anchor_max = std::max(1U, graph.layout.max_degree / 2);
-	for (size_t i = 0; i < targets.size(); i++) {
-		const Candidate &candidate = candidates[targets[i].node.value];
-		size_t count = 0;
-		if (candidate.in_batch != NOT_IN_BATCH) {
-			for (const NodeEdge &edge : edges[candidate.in_batch].chosen) {
-				count += edge.is_anchor ? 1 : 0;
-			}
-		} else {
-			const auto place = std::find(pinned_nodes.begin(), pinned_nodes.end(), candidate.id) - pinned_nodes.begin();
-			const NodeView node(graph.layout, pinned[size_t(place)].data(), candidate.id, graph.node_end);
-			for (uint32_t edge = 0; edge < node.Degree(); edge++) {
-				count += node.IsAnchor(edge) ? 1 : 0;
-			}
-			count += planned_anchors[candidate.id];
-		}
-		if (count < anchor_max) {
-			if (candidate.in_batch == NOT_IN_BATCH) {
-				planned_anchors[candidate.id]++;
-			}
-			return i;
-		}
+	const auto first_with_room = [&](const std::vector<ScoredNode> &among) {
+		const auto found = std::find_if(among.begin(), among.end(),
+		                                [&](const ScoredNode &scored_node) { return count(scored_node) < anchor_max; });
+		return found != among.end() ? found->node : NO_NODE;
+	};
+	NodeId anchor = first_with_room(targets);
+	if (anchor == NO_NODE) {
+		anchor = first_with_room(scored);
 	}
-	return 0;
+	if (anchor == NO_NODE) {
+		const auto by_count = [&](const ScoredNode &a, const ScoredNode &b) { return count(a) < count(b); };
+		anchor = std::min_element(scored.begin(), scored.end(), by_count)->node;
+	}
+	const Candidate &candidate = candidates[anchor.value];
+	if (candidate.in_batch == NOT_IN_BATCH) {
+		planned_anchors[candidate.id]++;
+	}
+	return anchor;
 }
 
 void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anchor) {

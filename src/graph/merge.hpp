@@ -83,8 +83,9 @@ private:
 	void PlanBackEdges(size_t begin, size_t end);
 	//! For a target that is full without them: RobustPrune decides.
 	void ChooseEdges(const NodeView &node, size_t begin, size_t end, EdgeEdit &edit);
-	//! The one of `targets` whose back-edge anchors the new node.
-	size_t ChooseAnchor(const std::vector<ScoredNode> &targets);
+	//! Position of the candidate whose back-edge anchors the new node; NO_NODE without targets.
+	NodeId ChooseAnchor(const std::vector<ScoredNode> &targets);
+	size_t CountAnchors(const Candidate &candidate) const;
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
 	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself, into `chosen`. Those
 	//! left out that there is room for come into `dropped`.

@@ -1,0 +1,88 @@
+// A hub: one row that is nearer to all others than these are to each other, so that it is their only chosen neighbour.
+// Its block has room for a few of them; all the same each stays in reach.
+#include "base/random.hpp"
+#include "index/ann_index.hpp"
+#include "storage/memory_file.hpp"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <set>
+
+namespace lm_diskann {
+namespace {
+
+constexpr size_t DIMS = 128, ROW_COUNT = 600;
+//! Of them the hub is the first.
+constexpr size_t BUILT_COUNT = 20;
+
+bool Never() {
+	return false;
+}
+
+std::vector<float> MakeHub(uint64_t seed) {
+	std::vector<float> vectors(ROW_COUNT * DIMS);
+	Random random(seed);
+	for (size_t row = 1; row < ROW_COUNT; row++) {
+		float *vector = vectors.data() + row * DIMS;
+		float norm = 0;
+		for (size_t i = 0; i < DIMS; i++) {
+			for (size_t sum = 0; sum < 12; sum++) {
+				vector[i] += float(random.Next() % 1000) / 1000 - 0.5F;
+			}
+			norm += vector[i] * vector[i];
+		}
+		for (size_t i = 0; i < DIMS; i++) {
+			vector[i] *= 10 / std::sqrt(norm);
+		}
+	}
+	return vectors;
+}
+
+VectorBatch BatchOf(const std::vector<RowId> &row_ids, const std::vector<float> &vectors, size_t first, size_t count) {
+	VectorBatch batch;
+	batch.row_ids = row_ids.data() + first;
+	batch.floats = vectors.data() + first * DIMS;
+	batch.count = count;
+	return batch;
+}
+
+size_t CountFound(AnnIndex &index, const std::vector<float> &vectors) {
+	std::set<RowId> found;
+	for (const Neighbor &neighbor : index.Search(vectors.data(), ROW_COUNT, 10, 4).Next(ROW_COUNT)) {
+		found.insert(neighbor.row_id);
+	}
+	return found.size();
+}
+
+//! Anchors beyond the room of a block were lost: with R 8 such an index answered with 58 of its 600 rows.
+TEST(Hub, EveryRowThatWasMergedAroundItIsFound) {
+	for (const uint32_t max_degree : {4U, 8U, 32U}) {
+		SCOPED_TRACE("R " + std::to_string(max_degree));
+		const std::vector<float> vectors = MakeHub(max_degree);
+		std::vector<RowId> row_ids;
+		for (size_t row = 0; row < ROW_COUNT; row++) {
+			row_ids.emplace_back(int64_t(row));
+		}
+		IndexOptions options;
+		options.max_degree = max_degree;
+		IndexBuilder builder(Configure(options, ElementType::FLOAT32, DIMS));
+		builder.Add(BatchOf(row_ids, vectors, 0, BUILT_COUNT));
+		builder.Start(std::make_unique<MemoryFile>(), Uuid {1});
+		while (builder.Work() != WorkState::FINISHED) {
+		}
+		const auto index = builder.Finish(std::make_shared<PageCache>(uint64_t(8) << 20));
+		index->Append(BatchOf(row_ids, vectors, BUILT_COUNT, ROW_COUNT - BUILT_COUNT));
+		while (index->Merge(64, Never)) {
+		}
+		EXPECT_EQ(CountFound(*index, vectors), ROW_COUNT);
+		// The hub leaves, and with it a third of what was merged.
+		constexpr size_t DELETED_COUNT = 200;
+		index->Delete(Span<const RowId>(row_ids.data(), DELETED_COUNT));
+		while (index->Compact(Never)) {
+		}
+		EXPECT_EQ(CountFound(*index, vectors), ROW_COUNT - DELETED_COUNT);
+	}
+}
+
+} // namespace
+} // namespace lm_diskann

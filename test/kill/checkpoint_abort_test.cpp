@@ -144,9 +144,9 @@ TEST_P(CheckpointAbort, AutomaticCheckpointsInARow) {
 
 //! DuckDB goes on after a failed automatic checkpoint: generations that no header names pile up in one session.
 TEST_P(CheckpointAbort, ManyAutomaticCheckpointsInOneSession) {
-	if (std::strcmp(GetParam(), "after_free_list_write") == 0) {
+	if (!LMD_DUCKDB_15 && std::strcmp(GetParam(), "after_free_list_write") == 0) {
 		// The first such failure hands the blocks that the durable header reaches to the free list
-		// (SingleFileBlockManager::WriteHeader, 1.4.4), and the next checkpoint overwrites them.
+		// (SingleFileBlockManager::WriteHeader, 1.4.4), and the next checkpoint overwrites them. 1.5 ends the session.
 		GTEST_SKIP() << "DuckDB destroys its own file, without any index";
 	}
 	ExpectSound(true);

@@ -17,8 +17,8 @@ struct SearchRequest {
 	std::vector<float> query;
 	//! Visible rows to find.
 	idx_t row_count = 0;
-	//! Null: no filter, and no `rows`.
-	RowFilter *filter = nullptr;
+	//! Unset: no filter, and no `rows`.
+	optional_ptr<RowFilter> filter;
 	//! Rows that another operator let pass; null: all.
 	const lm_diskann::RowSet *rows = nullptr;
 };
@@ -80,7 +80,7 @@ private:
 	const IndexScanBindData &bind_data;
 	DataTable &storage;
 	std::shared_ptr<lm_diskann::AnnIndex> core;
-	const SearchRequest request;
+	SearchRequest request;
 	const FilterCosts costs;
 
 	//! AUTO: no filter.

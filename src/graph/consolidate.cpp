@@ -33,10 +33,10 @@ bool ConsolidateBatch::Plan(NodeId id) {
 	std::vector<uint16_t> own;
 	std::vector<NodeId> dead;
 	adopted.clear();
-	for (uint16_t i = 0; i < node.Degree(); i++) {
+	for (uint32_t i = 0; i < node.Degree(); i++) {
 		const NodeId neighbor = node.Neighbor(i);
 		if (!parameters.is_dead(neighbor)) {
-			own.push_back(i);
+			own.push_back(uint16_t(i));
 			continue;
 		}
 		dead.push_back(neighbor);
@@ -174,17 +174,17 @@ void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
 		const NodeView node(graph.layout, page.data(), parent, graph.node_end);
 		EdgeEdit edit;
 		edit.node = parent;
-		std::optional<uint16_t> free_place;
+		std::optional<uint32_t> free_place;
 		std::optional<NodeId> anchored;
-		for (uint16_t i = 0; i < node.Degree(); i++) {
+		for (uint32_t i = 0; i < node.Degree(); i++) {
 			if (node.Neighbor(i) == orphan.id) {
 				continue;
 			}
 			if (node.IsFill(i)) {
-				edit.kept_fill.push_back(i);
+				edit.kept_fill.push_back(uint16_t(i));
 				continue;
 			}
-			edit.kept.push_back(i);
+			edit.kept.push_back(uint16_t(i));
 			if (node.IsAnchor(i)) {
 				anchored = node.Neighbor(i);
 			} else {

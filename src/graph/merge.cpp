@@ -305,8 +305,8 @@ void MergeBatch::PlanBackEdges(size_t begin, size_t end) {
 	const NodeView node(graph.layout, page.data(), target, graph.node_end);
 	EdgeEdit edit;
 	edit.node = target;
-	for (uint16_t i = 0; i < node.Degree(); i++) {
-		(node.IsFill(i) ? edit.kept_fill : edit.kept).push_back(i);
+	for (uint32_t i = 0; i < node.Degree(); i++) {
+		(node.IsFill(i) ? edit.kept_fill : edit.kept).push_back(uint16_t(i));
 	}
 	const size_t added_count = end - begin;
 	if (edit.kept.size() + added_count <= graph.layout.max_degree) {

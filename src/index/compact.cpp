@@ -187,8 +187,7 @@ ExtentSet Maintenance::RemoveNodes(const RowSet &dead_nodes) {
 	return removed;
 }
 
-void Maintenance::FinishCompact() {
-	CompactState &compact = *state.compact;
+std::vector<NodeId> Maintenance::FindEntries(const CompactState &compact) const {
 	std::vector<NodeId> entries;
 	{
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
@@ -199,61 +198,81 @@ void Maintenance::FinishCompact() {
 			entries[reference] = FindEntry(reference, compact);
 		}
 	}
+	return entries;
+}
+
+void Maintenance::ReplaceEntries(const std::vector<NodeId> &entries, const ConsolidateParameters &parameters) {
+	const std::vector<NodeId> former = graph.entries;
+	{
+		// Where orphans are looked for, and searches begin from now on.
+		const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
+		graph.entries = entries;
+		state.is_graph_changed = true;
+		state.is_unpublished = true;
+	}
+	ConsolidateBatch children(graph, parameters);
+	// One node may be the entry of several references.
+	NodeSet orphaned;
+	for (size_t i = 0; i < former.size(); i++) {
+		if (parameters.dead_entries.Contains(former[i]) && entries[i] != NO_NODE && orphaned.Insert(former[i])) {
+			children.OrphanChildrenOf(former[i], entries[i]);
+		}
+	}
+	AnchorOrphans(children.Orphans());
+}
+
+std::vector<uint64_t> Maintenance::EraseRows(const CompactState &compact, RadixMap &row_map) {
+	std::vector<uint64_t> erased;
+	for (const auto &[row_id, node] : compact.dead_rows) {
+		// A row that came back has another node by now.
+		if (node && row_map.Find(RowMapKey(row_id)) == std::optional<uint64_t>(node->value)) {
+			erased.push_back(RowMapKey(row_id));
+		}
+	}
+	std::sort(erased.begin(), erased.end());
+	row_map.Erase(erased);
+	return erased;
+}
+
+void Maintenance::RetireNodes(const CompactState &compact, const std::vector<uint64_t> &erased,
+                              const ExtentSet &removed) {
+	for (const auto &[row_id, node] : compact.dead_rows) {
+		if (!node || std::binary_search(erased.begin(), erased.end(), RowMapKey(row_id))) {
+			state.is_tombstones_changed |= state.tombstones.Erase(row_id);
+		}
+	}
+	compact.dead_nodes.ForEach([&](RowId node) { state.cleared_nodes.Erase(node); });
+	for (const auto &[first, count] : removed.All()) {
+		for (uint32_t i = 0; i < count; i++) {
+			state.node_pages.Remove(first + i);
+		}
+	}
+	// Searches that began before may still follow edges to what was removed.
+	auto next = std::make_shared<Epoch>();
+	for (const uint64_t row : erased) {
+		state.epoch->removed_rows.Insert(RowId(int64_t(row)));
+	}
+	state.epoch->next = next;
+	state.retired.push_back({state.epoch, removed});
+	state.epoch = std::move(next);
+}
+
+void Maintenance::FinishCompact() {
+	const CompactState &compact = *state.compact;
+	const std::vector<NodeId> entries = FindEntries(compact);
 	const ConsolidateParameters parameters = ParametersOf(compact);
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
-		const std::vector<NodeId> former = graph.entries;
-		{
-			// Where orphans are looked for, and searches begin from now on.
-			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
-			graph.entries = entries;
-			state.is_graph_changed = true;
-			state.is_unpublished = true;
-		}
-		ConsolidateBatch children(graph, parameters);
-		// One node may be the entry of several references.
-		NodeSet orphaned;
-		for (size_t i = 0; i < former.size(); i++) {
-			if (parameters.dead_entries.Contains(former[i]) && entries[i] != NO_NODE && orphaned.Insert(former[i])) {
-				children.OrphanChildrenOf(former[i], entries[i]);
-			}
-		}
-		AnchorOrphans(children.Orphans());
+		ReplaceEntries(entries, parameters);
 		AnchorOrphans(compact.orphans);
 		ChangedRowMap changed(file, state.stored.row_map);
-		std::vector<uint64_t> erased;
-		for (const auto &[row_id, node] : compact.dead_rows) {
-			// A row that came back has another node by now.
-			if (node && changed.map.Find(RowMapKey(row_id)) == std::optional<uint64_t>(node->value)) {
-				erased.push_back(RowMapKey(row_id));
-			}
-		}
-		std::sort(erased.begin(), erased.end());
-		changed.map.Erase(erased);
+		const std::vector<uint64_t> erased = EraseRows(compact, changed.map);
 		const ExtentSet removed = RemoveNodes(compact.dead_nodes);
 		{
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
-			for (const auto &[row_id, node] : compact.dead_rows) {
-				if (!node || std::binary_search(erased.begin(), erased.end(), RowMapKey(row_id))) {
-					state.is_tombstones_changed |= state.tombstones.Erase(row_id);
-				}
-			}
-			compact.dead_nodes.ForEach([&](RowId node) { state.cleared_nodes.Erase(node); });
-			for (const auto &[first, count] : removed.All()) {
-				for (uint32_t i = 0; i < count; i++) {
-					state.node_pages.Remove(first + i);
-				}
-			}
+			RetireNodes(compact, erased, removed);
 			state.stored.row_map = changed.map.Root();
 			state.stored.node_count -= erased.size();
-			// Searches that began before may still follow edges to what was removed.
-			auto next = std::make_shared<Epoch>();
-			for (const uint64_t row : erased) {
-				state.epoch->removed_rows.Insert(RowId(int64_t(row)));
-			}
-			state.epoch->next = next;
-			state.retired.push_back({state.epoch, removed});
-			state.epoch = std::move(next);
 			state.is_graph_changed = true;
 			state.is_unpublished = true;
 			state.compact.reset();

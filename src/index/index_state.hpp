@@ -91,6 +91,14 @@ struct AnnIndex::Impl {
 	static constexpr uint64_t DELTA_BYTES_MAX = uint64_t(64) << 20;
 	static constexpr uint64_t DELTA_BYTES_HARD_MAX = 2 * DELTA_BYTES_MAX;
 
+	//! What a publish writes beside dirty pages: roots as they are at one moment, and what changed of the parts that
+	//! are stored as a whole, each with the root that names it.
+	struct Unpublished {
+		StoredRoots roots = {};
+		std::optional<DeltaSnapshot> delta;
+		std::vector<std::pair<BlobRef StoredRoots::*, std::vector<uint8_t>>> parts;
+	};
+
 	Impl(const IndexConfiguration &configuration_p, std::unique_ptr<PageFile> file_p, Quantizer quantizer,
 	     std::shared_ptr<PageCache> cache_p);
 	~Impl();
@@ -113,6 +121,10 @@ struct AnnIndex::Impl {
 	void SpillDelta(uint64_t bytes_max);
 	//! Writes what the snapshot has in RAM only, and takes note of it. write_mutex is held.
 	void StoreDelta(DeltaSnapshot &snapshot);
+	//! Everything that belongs to the next generation; state_mutex is held.
+	Unpublished TakeUnpublished();
+	//! Writes it to places of its own, which its roots name from then on. write_mutex is held.
+	void WriteUnpublished(Unpublished &taken);
 	//! state_mutex is held.
 	IndexCounts Counts() const;
 	void MarkUnhealthy(const char *reason) noexcept;

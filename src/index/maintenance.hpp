@@ -80,11 +80,19 @@ private:
 	//! For this compact; they refer to it.
 	ConsolidateParameters ParametersOf(const CompactState &compact) const;
 	void Sweep(const std::function<bool()> &is_stopped);
+	//! Leads searches around the dead nodes, then takes these out. All but the first step with write_mutex held.
 	void FinishCompact();
-	//! write_mutex is held.
-	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	//! The entries, with live nodes in place of dead ones.
+	std::vector<NodeId> FindEntries(const CompactState &compact) const;
 	//! A live node near the reference; NO_NODE: there is none at all.
 	NodeId FindEntry(size_t reference, const CompactState &compact) const;
+	//! What dead entries anchored is anchored behind those in their place.
+	void ReplaceEntries(const std::vector<NodeId> &entries, const ConsolidateParameters &parameters);
+	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	//! Takes the dead rows from the row map that it has no other node for; returns their keys, ascending.
+	static std::vector<uint64_t> EraseRows(const CompactState &compact, RadixMap &row_map);
+	//! Forgets what was taken out, and keeps its pages until no search can meet them; state_mutex is held.
+	void RetireNodes(const CompactState &compact, const std::vector<uint64_t> &erased, const ExtentSet &removed);
 	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
 	ExtentSet RemoveNodes(const RowSet &dead_nodes);
 	//! Writes blobs anew that lie at the end of the file, now or with the next publish.

@@ -201,6 +201,7 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 		const std::vector<NodeId> cleared = ClearFormerNodes(rows.row_ids, changed.map);
 		state.counters.blocks_written += batch.Apply() + cleared.size();
 		std::vector<std::pair<uint64_t, uint64_t>> entries;
+		entries.reserve(nodes.size());
 		for (const NewNode &node : nodes) {
 			entries.emplace_back(RowMapKey(node.row_id), node.id.value);
 		}

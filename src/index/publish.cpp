@@ -92,94 +92,84 @@ void AnnIndex::SpillDelta() {
 	impl->SpillDelta(Impl::DELTA_BYTES_MAX);
 }
 
+AnnIndex::Impl::Unpublished AnnIndex::Impl::TakeUnpublished() {
+	Unpublished taken;
+	taken.roots = stored;
+	taken.roots.norm_max = graph.norm_max;
+	const auto add = [&](BlobRef StoredRoots::*blob, std::vector<uint8_t> bytes) {
+		taken.parts.emplace_back(blob, std::move(bytes));
+	};
+	if (is_delta_changed) {
+		taken.delta = delta.TakeSnapshot();
+	}
+	if (is_tombstones_changed) {
+		add(&StoredRoots::tombstones, tombstones.Serialize());
+	}
+	if (is_unindexed_changed) {
+		add(&StoredRoots::unindexed, unindexed.Serialize());
+	}
+	if (is_graph_changed) {
+		ExtentSet all_retired;
+		for (const RetiredPages &pages : retired) {
+			all_retired.AddAll(pages.pages);
+		}
+		add(&StoredRoots::entries, SerializeEntries(graph.entries));
+		add(&StoredRoots::node_pages, SerializeExtents(node_pages));
+		add(&StoredRoots::retired_pages, SerializeExtents(all_retired));
+		add(&StoredRoots::cleared_nodes, cleared_nodes.Serialize());
+	}
+	if (is_calibration_changed) {
+		add(&StoredRoots::calibration, calibration.Serialize());
+	}
+	is_delta_changed = is_tombstones_changed = is_unindexed_changed = is_graph_changed = is_calibration_changed = false;
+	is_unpublished = false;
+	return taken;
+}
+
+void AnnIndex::Impl::WriteUnpublished(Unpublished &taken) {
+	cache->Flush(graph.file_key);
+	if (taken.delta) {
+		StoreDelta(*taken.delta);
+		taken.parts.emplace_back(&StoredRoots::delta, taken.delta->Serialize());
+	}
+	for (const auto &[blob, bytes] : taken.parts) {
+		ReplaceBlob(*file, taken.roots.*blob, bytes);
+	}
+}
+
 Marker AnnIndex::Publish() {
 	const std::lock_guard<std::mutex> write_guard(impl->write_mutex);
-	PageFile &file = *impl->file;
-	if (!impl->is_healthy) {
-		// Half of a batch may be in the file.
+	const auto remain_unpublished = [&] {
 		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 		impl->is_unpublished = true;
+	};
+	if (!impl->is_healthy) {
+		// Half of a batch may be in the file.
+		remain_unpublished();
 		throw FileError(impl->why.load());
 	}
-	// Everything that belongs to this generation, at one moment; searches and deletes go on while it is written.
-	StoredRoots roots = {};
-	DeltaSnapshot delta;
-	std::vector<uint8_t> tombstones, unindexed, entries, node_pages, retired_pages, cleared_nodes, calibration;
-	bool is_delta_changed = false, is_tombstones_changed = false, is_unindexed_changed = false,
-	     is_graph_changed = false, is_calibration_changed = false;
+	Impl::Unpublished taken;
 	{
+		// At one moment; searches and deletes go on while it is written.
 		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 		if (!impl->is_unpublished) {
-			return file.CurrentMarker();
+			return impl->file->CurrentMarker();
 		}
-		roots = impl->stored;
-		roots.norm_max = impl->graph.norm_max;
-		if (impl->is_delta_changed) {
-			delta = impl->delta.TakeSnapshot();
-		}
-		if (impl->is_tombstones_changed) {
-			tombstones = impl->tombstones.Serialize();
-		}
-		if (impl->is_unindexed_changed) {
-			unindexed = impl->unindexed.Serialize();
-		}
-		if (impl->is_graph_changed) {
-			entries = SerializeEntries(impl->graph.entries);
-			node_pages = SerializeExtents(impl->node_pages);
-			cleared_nodes = impl->cleared_nodes.Serialize();
-			ExtentSet all_retired;
-			for (const RetiredPages &retired : impl->retired) {
-				all_retired.AddAll(retired.pages);
-			}
-			retired_pages = SerializeExtents(all_retired);
-		}
-		if (impl->is_calibration_changed) {
-			calibration = impl->calibration.Serialize();
-		}
-		std::swap(is_delta_changed, impl->is_delta_changed);
-		std::swap(is_tombstones_changed, impl->is_tombstones_changed);
-		std::swap(is_unindexed_changed, impl->is_unindexed_changed);
-		std::swap(is_graph_changed, impl->is_graph_changed);
-		std::swap(is_calibration_changed, impl->is_calibration_changed);
-		impl->is_unpublished = false;
+		taken = impl->TakeUnpublished();
 	}
 	// After an error from here on nothing more is published.
 	try {
-		impl->cache->Flush(impl->graph.file_key);
-		if (is_delta_changed) {
-			impl->StoreDelta(delta);
-			ReplaceBlob(file, roots.delta, delta.Serialize());
-		}
-		if (is_tombstones_changed) {
-			ReplaceBlob(file, roots.tombstones, tombstones);
-		}
-		if (is_unindexed_changed) {
-			ReplaceBlob(file, roots.unindexed, unindexed);
-		}
-		if (is_graph_changed) {
-			ReplaceBlob(file, roots.entries, entries);
-			ReplaceBlob(file, roots.node_pages, node_pages);
-			ReplaceBlob(file, roots.retired_pages, retired_pages);
-			ReplaceBlob(file, roots.cleared_nodes, cleared_nodes);
-		}
-		if (is_calibration_changed) {
-			ReplaceBlob(file, roots.calibration, calibration);
-		}
-		const Marker marker = file.Publish(ConstByteSpan(reinterpret_cast<const uint8_t *>(&roots), sizeof(roots)));
+		impl->WriteUnpublished(taken);
+		const auto *roots = reinterpret_cast<const uint8_t *>(&taken.roots);
+		const Marker marker = impl->file->Publish(ConstByteSpan(roots, sizeof(taken.roots)));
 		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
-		impl->stored.delta = roots.delta;
-		impl->stored.tombstones = roots.tombstones;
-		impl->stored.unindexed = roots.unindexed;
-		impl->stored.entries = roots.entries;
-		impl->stored.node_pages = roots.node_pages;
-		impl->stored.retired_pages = roots.retired_pages;
-		impl->stored.cleared_nodes = roots.cleared_nodes;
-		impl->stored.calibration = roots.calibration;
+		for (const auto &[blob, bytes] : taken.parts) {
+			impl->stored.*blob = taken.roots.*blob;
+		}
 		return marker;
 	} catch (...) {
 		impl->MarkUnhealthy("the index could not be published");
-		const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
-		impl->is_unpublished = true;
+		remain_unpublished();
 		throw;
 	}
 }

@@ -73,14 +73,14 @@ struct GraphBuilder::Scratch {
 	std::vector<float> distances;
 	std::vector<ScoredNode> measured;
 	std::vector<ScoredNode> candidates, chosen, dropped;
-	NodeSet seen;
+	NodeSet seen, settled;
 };
 
 GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
                            const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root)
     : space(space_p), parameters(parameters_p), references(references_p),
       edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()),
-      order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
+      settled_degrees(space_p.Count()), order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
       reference_starts(reference_count, NO_NODE) {
 	if (!order.empty()) {
 		std::iter_swap(order.begin(), std::find(order.begin(), order.end(), root.value));
@@ -91,8 +91,8 @@ uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
 	// A batch's back-edges and groups, each of the size of two numbers, while linking; for a vector that doubles.
 	const uint64_t batch = std::min<uint64_t>(count, std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX));
 	const uint64_t batch_bytes = batch * std::min(max_degree, 2 * FILL_DEGREE_MAX) * 2 * 2 * sizeof(BackEdge);
-	// Order, forced degrees, reachability; lists of pending and unreachable nodes.
-	const uint64_t node_bytes = sizeof(uint32_t) + sizeof(uint16_t) + 1 + sizeof(uint32_t);
+	// Order, settled and forced degrees, reachability; lists of pending and unreachable nodes.
+	const uint64_t node_bytes = sizeof(uint32_t) + 2 * sizeof(uint16_t) + 1 + sizeof(uint32_t);
 	return FinalMemoryBytes(max_degree, count) + batch_bytes + count * node_bytes;
 }
 
@@ -240,13 +240,17 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	std::sort(scratch.found.begin(), scratch.found.end());
 }
 
-void GraphBuilder::SetNeighbors(NodeId node, const std::vector<ScoredNode> &neighbors) {
-	LMD_DCHECK(neighbors.size() <= parameters.max_degree, "a list is longer than a block has room for");
+//! Takes the neighbours of `node` from `candidates`. Those in scratch.settled were chosen for it before.
+void GraphBuilder::ChooseNeighbors(NodeId node, const std::vector<ScoredNode> &candidates, Scratch &scratch) {
+	const auto is_settled = [&](NodeId candidate) { return scratch.settled.Contains(candidate); };
+	const size_t settled_count =
+	    RobustPrune(candidates, Limits(), scratch.distance, is_settled, scratch.chosen, scratch.dropped);
+	LMD_DCHECK(scratch.chosen.size() <= parameters.max_degree, "a list is longer than a block has room for");
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree);
-	for (size_t i = 0; i < neighbors.size(); i++) {
-		target[i] = neighbors[i].node.value;
-	}
-	degrees[node.value] = uint16_t(neighbors.size());
+	std::transform(scratch.chosen.begin(), scratch.chosen.end(), target,
+	               [](const ScoredNode &neighbor) { return neighbor.node.value; });
+	degrees[node.value] = uint16_t(scratch.chosen.size());
+	settled_degrees[node.value] = uint16_t(settled_count);
 }
 
 void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
@@ -254,8 +258,8 @@ void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
 		return;
 	}
 	SearchFor(node, scratch);
-	RobustPrune(scratch.found, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
-	SetNeighbors(node, scratch.chosen);
+	scratch.settled.Clear();
+	ChooseNeighbors(node, scratch.found, scratch);
 }
 
 void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
@@ -285,8 +289,11 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
 	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
 	                         scratch.candidates.end());
-	RobustPrune(scratch.candidates, Limits(), scratch.distance, scratch.chosen, scratch.dropped);
-	SetNeighbors(target, scratch.chosen);
+	scratch.settled.Clear();
+	for (size_t i = 0; i < settled_degrees[target.value]; i++) {
+		scratch.settled.Insert(NodeId(own[i]));
+	}
+	ChooseNeighbors(target, scratch.candidates, scratch);
 }
 
 bool GraphBuilder::MarkReachable(NodeId node) {
@@ -361,7 +368,7 @@ void GraphBuilder::ConnectSome() {
 }
 
 //! Gives `node` an edge from the nearest reachable node that has room, or an edge to spare. Edges made here come first
-//! in a list and are never replaced again; the last, farthest ones go.
+//! in a list and are never replaced again; the last ones go.
 void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 	SearchFor(node, scratch);
 	const uint32_t forced_max = std::max(1U, parameters.max_degree / 2);
@@ -437,6 +444,7 @@ void GraphBuilder::ReleaseAllButEdges() {
 	back_edges = std::vector<BackEdge>();
 	group_starts = std::vector<size_t>();
 	is_reachable = std::vector<bool>();
+	settled_degrees = std::vector<uint16_t>();
 	forced_degrees = std::vector<uint16_t>();
 	unreachable = std::vector<uint32_t>();
 	pending = std::vector<uint32_t>();

@@ -69,7 +69,7 @@ private:
 	void ConnectNode(NodeId node, Scratch &scratch);
 	void FillNode(NodeId node, Scratch &scratch);
 	void SearchFor(NodeId node, Scratch &scratch) const;
-	void SetNeighbors(NodeId node, const std::vector<ScoredNode> &neighbors);
+	void ChooseNeighbors(NodeId node, const std::vector<ScoredNode> &candidates, Scratch &scratch);
 	//! False: it was reachable before.
 	bool MarkReachable(NodeId node);
 	void ReleaseAllButEdges();
@@ -87,6 +87,8 @@ private:
 	//! count x max_degree ids, of which the first `degrees[node]` are edges.
 	std::vector<uint32_t> edges;
 	std::vector<uint16_t> degrees;
+	//! While linking: the first so many of a list were chosen by one RobustPrune.
+	std::vector<uint16_t> settled_degrees;
 	//! Order in which nodes are linked; those before batch_begin are.
 	std::vector<uint32_t> order;
 	size_t batch_begin = 0;

@@ -115,6 +115,9 @@ void BuildSpace::Prefetch(NodeId node) const {
 }
 
 void BuildSpace::Load(NodeId node, Point &point) const {
+	if (point.node == node) {
+		return;
+	}
 	point.node = node;
 	const uint8_t *bytes = Bytes(node);
 	if (bits != LEVEL_BITS) {

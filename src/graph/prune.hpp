@@ -29,49 +29,79 @@ struct PruneLimits {
 	float alpha = 1;
 };
 
-//! Chooses out-neighbours of a node from `candidates` (ascending, distinct, without the node itself) into `chosen`,
-//! ascending by distance. A candidate c is dropped if some chosen s has alpha * d(s, c) <= d(node, c).
+//! Chooses out-neighbours of a node from `candidates` (ascending, distinct, without the node itself) into `chosen`:
+//! ascending by distance those that the rule chooses, whose number it returns, then those that only fill. A candidate c
+//! is dropped if some chosen s has alpha * d(s, c) <= d(node, c).
+//! `is_settled(node)`: of which an earlier call for the same node chose all together. They do not drop each other, so
+//! only distances to others are computed, and a list of R that few are added to costs O(R) instead of O(R^2).
 //! `distance` is symmetric: (NodeId, NodeId), or, for all at once, (NodeId, Span<const NodeId>, float *). Cost:
 //! O(|candidates| * max_degree) distances, no I/O.
 //! Source: RobustPrune, Algorithm 2 of Subramanya et al., DiskANN, NeurIPS 2019.
-template <class DISTANCE>
-void RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &limits, DISTANCE &&distance,
-                 std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
+template <class DISTANCE, class IS_SETTLED>
+size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &limits, DISTANCE &&distance,
+                   IS_SETTLED &&is_settled, std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
 	chosen.clear();
 	dropped.clear();
-	std::vector<uint8_t> is_covered(candidates.size());
-	std::vector<uint32_t> open;
-	std::vector<NodeId> open_nodes;
+	std::vector<uint8_t> is_dropped(candidates.size());
+	std::vector<uint32_t> settled, later;
+	std::vector<NodeId> nodes;
 	std::vector<float> distances;
-	for (size_t i = 0; i < candidates.size() && chosen.size() < limits.max_degree; i++) {
-		if (is_covered[i] != 0) {
-			dropped.push_back(candidates[i]);
+	const auto measure = [&](NodeId from, const std::vector<uint32_t> &to) {
+		nodes.clear();
+		for (const uint32_t other : to) {
+			nodes.push_back(candidates[other].node);
+		}
+		distances.resize(to.size());
+		if constexpr (std::is_invocable_v<DISTANCE, NodeId, NodeId>) {
+			std::transform(nodes.begin(), nodes.end(), distances.begin(),
+			               [&](NodeId other) { return distance(from, other); });
+		} else {
+			distance(from, Span<const NodeId>(nodes.data(), nodes.size()), distances.data());
+		}
+	};
+	// When it was the turn of settled ones, none of these asked what it drops.
+	const auto is_dropped_by_settled = [&](const ScoredNode &candidate) {
+		measure(candidate.node, settled);
+		return std::any_of(distances.begin(), distances.end(),
+		                   [&](float d) { return limits.alpha * d <= candidate.distance; });
+	};
+	for (uint32_t i = 0; i < candidates.size() && chosen.size() < limits.max_degree; i++) {
+		const ScoredNode &candidate = candidates[i];
+		const bool is_open = is_dropped[i] == 0;
+		if (is_open && is_settled(candidate.node)) {
+			settled.push_back(i);
+			chosen.push_back(candidate);
 			continue;
 		}
-		chosen.push_back(candidates[i]);
-		open.clear();
-		open_nodes.clear();
-		for (size_t j = i + 1; j < candidates.size(); j++) {
-			if (is_covered[j] == 0) {
-				open.push_back(uint32_t(j));
-				open_nodes.push_back(candidates[j].node);
+		if (!is_open || (!settled.empty() && is_dropped_by_settled(candidate))) {
+			dropped.push_back(candidate);
+			continue;
+		}
+		chosen.push_back(candidate);
+		later.clear();
+		for (uint32_t j = i + 1; j < candidates.size(); j++) {
+			if (is_dropped[j] == 0) {
+				later.push_back(j);
 			}
 		}
-		distances.resize(open.size());
-		if constexpr (std::is_invocable_v<DISTANCE, NodeId, NodeId>) {
-			std::transform(open_nodes.begin(), open_nodes.end(), distances.begin(),
-			               [&](NodeId other) { return distance(candidates[i].node, other); });
-		} else {
-			distance(candidates[i].node, Span<const NodeId>(open_nodes.data(), open_nodes.size()), distances.data());
-		}
-		for (size_t o = 0; o < open.size(); o++) {
-			is_covered[open[o]] = limits.alpha * distances[o] <= candidates[open[o]].distance ? 1 : 0;
+		measure(candidate.node, later);
+		for (size_t l = 0; l < later.size(); l++) {
+			is_dropped[later[l]] = limits.alpha * distances[l] <= candidates[later[l]].distance ? 1 : 0;
 		}
 	}
+	const size_t chosen_by_rule = chosen.size();
 	for (size_t i = 0; i < dropped.size() && chosen.size() < limits.fill_degree; i++) {
 		chosen.push_back(dropped[i]);
 	}
-	std::sort(chosen.begin(), chosen.end());
+	return chosen_by_rule;
+}
+
+//! The same with no candidate settled.
+template <class DISTANCE>
+size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits &limits, DISTANCE &&distance,
+                   std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
+	return RobustPrune(
+	    candidates, limits, distance, [](NodeId) { return false; }, chosen, dropped);
 }
 
 //! Makes sure that every one of `candidates` that is forced is among `chosen`: in free room, or in place of the

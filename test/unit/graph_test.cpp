@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <thread>
+#include <utility>
 
 namespace lm_diskann {
 namespace {
@@ -148,10 +149,58 @@ TEST(RobustPrune, ChoosesWhatTheDefinitionSays) {
 		EXPECT_TRUE(
 		    std::equal(dropped.begin(), dropped.end(), dropped_at_once.begin(), dropped_at_once.end(), is_same));
 		const size_t pruned_count = chosen.size();
-		RobustPrune(candidates, {50, 40, alpha}, distance, chosen, dropped);
+		EXPECT_EQ(RobustPrune(candidates, {50, 40, alpha}, distance, chosen, dropped), pruned_count);
 		EXPECT_EQ(chosen.size(), std::max<size_t>(pruned_count, 40));
-		EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+		EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.begin() + ptrdiff_t(pruned_count)));
+		EXPECT_TRUE(std::is_sorted(chosen.begin() + ptrdiff_t(pruned_count), chosen.end()));
 	}
+}
+
+TEST(RobustPrune, ChoosesTheSameWithoutTheDistancesBetweenWhatItChoseBefore) {
+	constexpr uint32_t DIMS = 32, COUNT = 400;
+	constexpr PruneLimits LIMITS = {24, 16, 1.2F};
+	Random random(11);
+	std::vector<float> points(DIMS * COUNT);
+	for (float &point : points) {
+		point = float(random.Next() % 1000) / 1000;
+	}
+	size_t distance_count = 0;
+	const auto distance = [&](NodeId a, NodeId b) {
+		distance_count++;
+		float sum = 0;
+		for (uint32_t i = 0; i < DIMS; i++) {
+			const float difference = points[a.value * DIMS + i] - points[b.value * DIMS + i];
+			sum += difference * difference;
+		}
+		return sum;
+	};
+	// A list to which a few nodes are added, again and again.
+	std::vector<ScoredNode> list, candidates, chosen, dropped, expected, expected_dropped;
+	size_t settled_count = 0, counts[2] = {};
+	for (uint32_t next = 1; next < COUNT; next += 3) {
+		std::set<uint32_t> settled;
+		for (size_t i = 0; i < settled_count; i++) {
+			settled.insert(list[i].node.value);
+		}
+		candidates = list;
+		for (uint32_t node = next; node < std::min(COUNT, next + 3); node++) {
+			candidates.push_back({distance(NodeId(0), NodeId(node)), NodeId(node)});
+		}
+		std::sort(candidates.begin(), candidates.end());
+		distance_count = 0;
+		const size_t expected_count = RobustPrune(candidates, LIMITS, distance, expected, expected_dropped);
+		counts[0] += std::exchange(distance_count, 0);
+		settled_count = RobustPrune(
+		    candidates, LIMITS, distance, [&](NodeId node) { return settled.count(node.value) > 0; }, chosen, dropped);
+		counts[1] += distance_count;
+		EXPECT_EQ(settled_count, expected_count);
+		const auto is_same = [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; };
+		EXPECT_TRUE(std::equal(chosen.begin(), chosen.end(), expected.begin(), expected.end(), is_same));
+		EXPECT_TRUE(
+		    std::equal(dropped.begin(), dropped.end(), expected_dropped.begin(), expected_dropped.end(), is_same));
+		list = chosen;
+	}
+	EXPECT_LT(counts[1], counts[0] * 2 / 3) << "distances computed anew and with what was chosen before";
 }
 
 TEST(NodeSet, EqualsAStandardSet) {

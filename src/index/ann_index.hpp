@@ -275,9 +275,7 @@ public:
 	//! The blocks a search visits, in its order, one at a time. Counts as no query.
 	std::vector<TraceStep> Trace(const float *query, uint32_t list_size);
 	std::vector<FilePart> FileParts();
-	//! Row ids in the index (graph without tombstones, and delta), ascending. Reads every node block.
-	std::vector<RowId> CollectRowIds();
-	//! The same rows with their vectors' checksums.
+	//! Rows in the index (graph without tombstones, and delta), ascending by id. Reads every node block.
 	std::vector<StoredRow> CollectRows();
 	//! Whether the index, when `row` was collected, had vector number `position` of `batch` for it, rounded as storing
 	//! it does. Zero is zero, whatever its sign: a column may lose it.

@@ -46,14 +46,6 @@ void AnnIndex::Impl::ForEachRow(const std::function<void(RowId, const NodeView &
 	delta.ForEach(visit_delta);
 }
 
-std::vector<RowId> AnnIndex::CollectRowIds() {
-	std::vector<RowId> row_ids;
-	impl->ForEachRow([&](RowId row_id, const NodeView &) { row_ids.push_back(row_id); },
-	                 [&](RowId row_id, const uint8_t *) { row_ids.push_back(row_id); });
-	std::sort(row_ids.begin(), row_ids.end());
-	return row_ids;
-}
-
 std::vector<StoredRow> AnnIndex::CollectRows() {
 	const size_t dims = impl->configuration.dims;
 	// Rows of the delta are as the column has them, and so is what is stored natively.

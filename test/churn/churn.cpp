@@ -7,7 +7,7 @@
 // the file 1.3 times as large, and a compact may write 1.5 times the blocks for a deleted row that it wrote at first.
 // Exits with 1 when it is worse.
 #include "churn/churn_rows.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include "base/error.hpp"
@@ -23,10 +23,6 @@ namespace {
 
 constexpr size_t K = 10, QUERY_COUNT = 200, APPEND_ROWS = 2048;
 constexpr double RECALL_LOSS_MAX = 0.01, FILE_GROWTH_MAX = 1.3, COMPACT_GROWTH_MAX = 1.5;
-
-bool Never() {
-	return false;
-}
 
 //! Of the processor, which other processes do not change much.
 double Seconds() {
@@ -177,7 +173,7 @@ int Run(Arguments arguments) {
 		std::printf("violation: %s\n", violation.c_str());
 		is_good = false;
 	}
-	if (index->CollectRowIds() != rows.All()) {
+	if (RowIdsOf(*index) != rows.All()) {
 		std::printf("violation: the index holds other rows than were left\n");
 		is_good = false;
 	}

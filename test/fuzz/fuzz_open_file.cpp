@@ -95,8 +95,8 @@ void SearchAndVerify(AnnIndex &index) {
 	const IndexConfiguration &configuration = index.Configuration();
 	const bool is_sound = index.Verify().empty();
 	std::set<int64_t> present;
-	for (const RowId row_id : index.CollectRowIds()) {
-		const bool is_single = present.insert(row_id.value).second;
+	for (const StoredRow &row : index.CollectRows()) {
+		const bool is_single = present.insert(row.row_id.value).second;
 		LMD_CHECK(is_single || !is_sound, "a verified index holds each row once");
 	}
 	for (uint64_t i = 0; i < 3; i++) {

@@ -133,9 +133,9 @@ private:
 
 	void CheckRows() {
 		std::set<int64_t> present;
-		for (const RowId row_id : index->CollectRowIds()) {
-			LMD_CHECK(present.insert(row_id.value).second, "a row is collected once");
-			LMD_CHECK(rows.count(row_id.value) == 1, "a collected row was appended and not deleted");
+		for (const StoredRow &row : index->CollectRows()) {
+			LMD_CHECK(present.insert(row.row_id.value).second, "a row is collected once");
+			LMD_CHECK(rows.count(row.row_id.value) == 1, "a collected row was appended and not deleted");
 		}
 		LMD_CHECK(present.size() == rows.size(), "all rows are collected");
 	}

@@ -1,5 +1,6 @@
 #include "sim/row_model.hpp"
 
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <algorithm>
@@ -94,7 +95,7 @@ void RowModel::CheckRows(AnnIndex &index) const {
 	for (const auto &row : live) {
 		expected.emplace_back(row.first);
 	}
-	const std::vector<RowId> found = index.CollectRowIds();
+	const std::vector<RowId> found = RowIdsOf(index);
 	if (found != expected) {
 		const auto differ = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
 		const RowId first = differ.first == found.end()       ? *differ.second

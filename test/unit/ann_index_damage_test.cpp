@@ -5,6 +5,7 @@
 #include "fuzz/index_image.hpp"
 #include "index/index_state.hpp"
 #include "sim/sim_file.hpp"
+#include "unit/index_rows.hpp"
 
 #include <cstring>
 #include <gmock/gmock.h>
@@ -28,7 +29,7 @@ struct Answers {
 
 Answers Ask(AnnIndex &index) {
 	Answers answers;
-	answers.rows = index.CollectRowIds();
+	answers.rows = RowIdsOf(index);
 	for (uint64_t content = 0; content < 3; content++) {
 		const IndexConfiguration &configuration = index.Configuration();
 		const std::vector<float> query = MakeVector(configuration.dims, configuration.element_type, content);
@@ -247,7 +248,7 @@ TEST(AnnIndexDamage, EveryFlippedBitOfANodePageIsFound) {
 			changed.bytes[offset] ^= uint8_t(1U << (random.Next() % 8));
 			const auto index = OpenImage(changed);
 			EXPECT_FALSE(index->Verify().empty()) << offset;
-			EXPECT_THROW(index->CollectRowIds(), CorruptionError) << offset;
+			EXPECT_THROW(index->CollectRows(), CorruptionError) << offset;
 			EXPECT_THROW(Ask(*index), CorruptionError) << offset;
 		}
 	}

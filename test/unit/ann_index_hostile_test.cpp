@@ -61,7 +61,7 @@ TEST(AnnIndexHostile, TheImagesAreSound) {
 		const auto index = OpenImage(image);
 		EXPECT_EQ(index->Verify(), std::vector<std::string>());
 		EXPECT_EQ(FindAll(*index).size(), image.rows.size());
-		EXPECT_EQ(index->CollectRowIds().size(), image.rows.size());
+		EXPECT_EQ(index->CollectRows().size(), image.rows.size());
 	}
 }
 
@@ -163,7 +163,7 @@ TEST(AnnIndexHostile, ARowThatTheGraphCannotHaveIsNeverReturned) {
 		ResealPage(changed, 0);
 		const auto index = OpenImage(changed);
 		EXPECT_THROW(FindAll(*index), CorruptionError);
-		EXPECT_THROW(index->CollectRowIds(), CorruptionError);
+		EXPECT_THROW(index->CollectRows(), CorruptionError);
 		EXPECT_THAT(index->Verify(), Contains(HasSubstr("beyond the rows of the graph")));
 	}
 }

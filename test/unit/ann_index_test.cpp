@@ -3,7 +3,7 @@
 #include "index/ann_index.hpp"
 
 #include "base/error.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <cstring>
@@ -197,7 +197,7 @@ TEST(AnnIndex, AppendedAndDeletedRowsAreRightAtOnceAndAfterReopen) {
 		EXPECT_EQ(summary.delta_count, 29);
 		EXPECT_EQ(summary.tombstone_count, 2);
 		EXPECT_EQ(summary.covered_rows, 1030);
-		EXPECT_EQ(fixture.index->CollectRowIds().size(), 1027);
+		EXPECT_EQ(fixture.index->CollectRows().size(), 1027);
 		EXPECT_TRUE(fixture.index->Verify().empty());
 		fixture.marker = fixture.index->Publish();
 		fixture.Reopen();
@@ -289,17 +289,12 @@ TEST(AnnIndex, Int8ColumnsWork) {
 		IndexOptions options;
 		options.metric = metric;
 		const IndexConfiguration configuration = Configure(options, ElementType::INT8, dims);
-		IndexBuilder builder(configuration);
 		const std::vector<RowId> row_ids = MakeRowIds(1000);
 		VectorBatch batch;
 		batch.row_ids = row_ids.data();
 		batch.bytes = bytes.data();
 		batch.count = 1000;
-		builder.Add(batch);
-		builder.Start(std::make_unique<MemoryFile>(), Uuid());
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		const auto index = builder.Finish(std::make_shared<PageCache>(CACHE_BYTES));
+		const auto index = BuildIndex(configuration, batch);
 		size_t found = 0;
 		for (size_t i = 0; i < 20; i++) {
 			const float *query = rounded.data() + i * 50 * dims;
@@ -371,7 +366,7 @@ TEST(AnnIndex, SearchesRunBesideChanges) {
 	for (std::thread &reader : readers) {
 		reader.join();
 	}
-	EXPECT_EQ(fixture.index->CollectRowIds().size(), 1000);
+	EXPECT_EQ(fixture.index->CollectRows().size(), 1000);
 	EXPECT_TRUE(fixture.index->Verify().empty());
 }
 

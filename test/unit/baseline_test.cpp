@@ -1,9 +1,7 @@
 // Property: what a fixed run of searches costs, in counters, is what test/baseline/search.json says, within 2 % (SIMD
 // targets add in orders of their own), so a search that starts to read more is noticed. Better counters are written by
 // LMD_WRITE_BASELINE=PATH build/release/test/core_tests --gtest_filter='Baseline.*'.
-#include "index/ann_index.hpp"
-
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -26,23 +24,6 @@ constexpr double TOLERANCE = 0.02;
 
 using Figures = std::map<std::string, double>;
 
-std::shared_ptr<AnnIndex> BuildOn(const std::shared_ptr<PageCache> &cache, const std::vector<float> &vectors) {
-	std::vector<RowId> row_ids;
-	for (size_t row = 0; row < ROW_COUNT; row++) {
-		row_ids.emplace_back(int64_t(row));
-	}
-	IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, DIMS));
-	VectorBatch batch;
-	batch.row_ids = row_ids.data();
-	batch.floats = vectors.data();
-	batch.count = ROW_COUNT;
-	builder.Add(batch);
-	builder.Start(std::make_unique<MemoryFile>(), Uuid());
-	while (builder.Work() != WorkState::FINISHED) {
-	}
-	return builder.Finish(cache);
-}
-
 //! Per query. The cache of CACHE_BYTES_SMALL begins empty and holds about a fifteenth of the blocks.
 Figures Measure() {
 	const std::vector<float> vectors = MakeClusteredVectors(ROW_COUNT, DIMS, 1);
@@ -50,7 +31,11 @@ Figures Measure() {
 	Figures figures;
 	for (const uint32_t list_size : {10U, 40U, 160U}) {
 		const auto cache = std::make_shared<PageCache>(CACHE_BYTES_LARGE);
-		const std::shared_ptr<AnnIndex> index = BuildOn(cache, vectors);
+		std::shared_ptr<AnnIndex> index;
+		WithRows(vectors, DIMS, 0, ROW_COUNT, [&](const VectorBatch &rows) {
+			index = BuildIndex(Configure(IndexOptions(), ElementType::FLOAT32, DIMS), rows,
+			                   std::make_unique<MemoryFile>(), cache);
+		});
 		cache->Shrink(0);
 		cache->SetBudget(CACHE_BYTES_SMALL);
 		const std::string prefix = "L" + std::to_string(list_size) + "_";

@@ -1,8 +1,6 @@
 // Recall of a built graph on data that any way of building has to cope with: vectors along a curve, where edges to
 // nearest rows alone came to 0.83, many copies of few vectors, and clusters far apart.
-#include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
-#include "unit/row_batch.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -12,27 +10,11 @@ namespace {
 
 constexpr size_t K = 10;
 constexpr size_t QUERY_COUNT = 100;
-constexpr size_t BATCH_ROWS = 1000;
-
-std::shared_ptr<AnnIndex> BuildIndex(const std::vector<float> &vectors, uint32_t dims) {
-	IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, dims));
-	const size_t count = vectors.size() / dims;
-	for (size_t first = 0; first < count; first += BATCH_ROWS) {
-		WithRows(vectors, dims, first, std::min(BATCH_ROWS, count - first),
-		         [&](const VectorBatch &batch) { builder.Add(batch); });
-	}
-	builder.Start(std::make_unique<MemoryFile>(), Uuid());
-	while (builder.Work() != WorkState::FINISHED) {
-	}
-	auto index = builder.Finish(std::make_shared<PageCache>(uint64_t(64) << 20));
-	index->Publish();
-	return index;
-}
 
 //! Mean share of K that lies no farther than the exact K-th: of copies, which ones are found does not matter.
 double RecallOfBuild(const std::vector<float> &vectors, const std::vector<float> &queries, uint32_t dims,
                      uint32_t l_search) {
-	const auto index = BuildIndex(vectors, dims);
+	const auto index = BuildIndex(Configure(IndexOptions(), ElementType::FLOAT32, dims), vectors);
 	const auto distance_to = [&](const float *query, size_t row) {
 		return ReferenceDistance(Metric::L2SQ, query, vectors.data() + row * dims, dims);
 	};

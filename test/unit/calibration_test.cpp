@@ -4,7 +4,7 @@
 #include "base/error.hpp"
 #include "fuzz/index_image.hpp"
 #include "index/index_state.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 #include "vector/distance.hpp"
 
@@ -21,30 +21,13 @@ using testing::HasSubstr;
 constexpr uint32_t DIMS = 24;
 constexpr size_t ROW_COUNT = 4000, QUERY_COUNT = 100, K = CALIBRATION_K;
 
-bool NeverStop() {
-	return false;
-}
-
 struct Built {
 	explicit Built(size_t row_count = ROW_COUNT)
 	    : vectors(MakeClusteredVectors(row_count + QUERY_COUNT, DIMS, 11)), count(row_count) {
 		IndexOptions options;
 		options.max_degree = 8;
 		configuration = Configure(options, ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration);
-		std::vector<RowId> row_ids;
-		for (size_t i = 0; i < count; i++) {
-			row_ids.push_back(RowId(int64_t(i)));
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data();
-		batch.count = count;
-		builder.Add(batch);
-		builder.Start(std::make_unique<MemoryFile>(), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(std::make_shared<PageCache>(uint64_t(64) << 20));
+		WithRows(vectors, DIMS, 0, count, [&](const VectorBatch &rows) { index = BuildIndex(configuration, rows); });
 	}
 
 	//! Mean recall@k of the queries that are not rows.
@@ -72,7 +55,7 @@ struct Built {
 
 TEST(Calibration, ForeseesTheRecallOfQueriesThatAreNotRows) {
 	Built built;
-	ASSERT_TRUE(built.index->Calibrate(NeverStop));
+	ASSERT_TRUE(built.index->Calibrate(Never));
 	const Calibration calibration = built.index->GetCalibration();
 	EXPECT_EQ(calibration.sample_count, ROW_COUNT / 50);
 	ASSERT_GE(calibration.points.size(), 3U);
@@ -86,7 +69,7 @@ TEST(Calibration, ForeseesTheRecallOfQueriesThatAreNotRows) {
 
 TEST(Calibration, ATargetIsReachedForSmallAndLargeK) {
 	Built built;
-	ASSERT_TRUE(built.index->Calibrate(NeverStop));
+	ASSERT_TRUE(built.index->Calibrate(Never));
 	const Calibration calibration = built.index->GetCalibration();
 	uint32_t former = 0;
 	for (const double target : {0.8, 0.9, 0.95, 0.99}) {
@@ -101,15 +84,15 @@ TEST(Calibration, ATargetIsReachedForSmallAndLargeK) {
 
 TEST(Calibration, IsTheSameOnEveryRunAndChangesNoCounter) {
 	Built one, other;
-	one.index->Calibrate(NeverStop);
-	other.index->Calibrate(NeverStop);
+	one.index->Calibrate(Never);
+	other.index->Calibrate(Never);
 	EXPECT_EQ(one.index->GetCalibration().Serialize(), other.index->GetCalibration().Serialize());
 	EXPECT_EQ(one.index->Counters().queries, 0U);
 }
 
 TEST(Calibration, LeavesOutFewRowsAndStopsWhenAsked) {
 	Built small(150);
-	EXPECT_TRUE(small.index->Calibrate(NeverStop));
+	EXPECT_TRUE(small.index->Calibrate(Never));
 	EXPECT_TRUE(small.index->GetCalibration().IsEmpty());
 	EXPECT_FALSE(small.index->GetCalibration().ListSizeFor(0.9, K).has_value());
 	Built built;
@@ -124,7 +107,7 @@ TEST(Calibration, DeletedRowsAreNeitherSampledNorFound) {
 		deleted.push_back(RowId(i));
 	}
 	built.index->Delete(Span<const RowId>(deleted.data(), deleted.size()));
-	ASSERT_TRUE(built.index->Calibrate(NeverStop));
+	ASSERT_TRUE(built.index->Calibrate(Never));
 	EXPECT_GT(built.index->GetCalibration().points.back().recall, 0.99F);
 }
 
@@ -133,7 +116,7 @@ TEST(Calibration, SurvivesPublishAndOpenAndIsVerified) {
 	const auto first = fuzz::OpenImage(image);
 	EXPECT_TRUE(first->GetCalibration().IsEmpty());
 	Built built;
-	built.index->Calibrate(NeverStop);
+	built.index->Calibrate(Never);
 	const std::vector<uint8_t> bytes = built.index->GetCalibration().Serialize();
 	built.index->Publish();
 	EXPECT_EQ(built.index->Verify(), std::vector<std::string>());

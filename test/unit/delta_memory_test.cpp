@@ -2,7 +2,7 @@
 // keeps within that, whatever comes; rows that left RAM are found as before.
 #include "index/ann_index.hpp"
 #include "unit/counting_file.hpp"
-#include "unit/row_batch.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -19,12 +19,10 @@ constexpr uint64_t OTHER_BYTES = 6 * MIB;
 class DeltaMemory : public ::testing::Test {
 protected:
 	DeltaMemory() : vectors(MakeClusteredVectors(APPEND_ROWS, DIMS, 5)) {
-		IndexBuilder builder(Configure(IndexOptions(), ElementType::FLOAT32, DIMS));
-		WithRows(vectors, DIMS, 0, BUILT_ROWS, [&](const VectorBatch &batch) { builder.Add(batch); });
-		builder.Start(std::make_unique<CountingFile>(written_bytes), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(std::make_shared<PageCache>(8 * MIB));
+		WithRows(vectors, DIMS, 0, BUILT_ROWS, [&](const VectorBatch &batch) {
+			index = BuildIndex(Configure(IndexOptions(), ElementType::FLOAT32, DIMS), batch,
+			                   std::make_unique<CountingFile>(written_bytes), std::make_shared<PageCache>(8 * MIB));
+		});
 		index->Publish();
 		written_bytes = 0;
 	}

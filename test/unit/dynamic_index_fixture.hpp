@@ -3,7 +3,7 @@
 
 #include "index/ann_index.hpp"
 #include "sim/sim_file.hpp"
-#include "unit/row_batch.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -14,10 +14,6 @@ inline constexpr uint32_t DIMS = 24;
 inline constexpr size_t K = 10;
 inline constexpr uint32_t LIST_SIZE = 24;
 inline constexpr size_t BATCH_ROWS = 256;
-
-inline bool Never() {
-	return false;
-}
 
 //! An index over rows first .. first + count - 1 of `vectors`, whose row ids are their positions.
 struct Subject {
@@ -31,12 +27,9 @@ struct Subject {
 		IndexOptions options;
 		options.metric = metric;
 		configuration = Configure(options, ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration);
-		WithBatch(first, count, [&](const VectorBatch &batch) { builder.Add(batch); });
-		builder.Start(file ? std::move(file) : disk->OpenFile(), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(cache);
+		WithBatch(first, count, [&](const VectorBatch &batch) {
+			index = BuildIndex(configuration, batch, file ? std::move(file) : disk->OpenFile(), cache);
+		});
 		marker = index->Publish();
 	}
 

@@ -31,7 +31,7 @@ TEST_P(DynamicIndex, MergedRowsAreFoundAsBuiltOnesAre) {
 	EXPECT_EQ(merged.index->Summary().delta_count, 0U);
 	EXPECT_EQ(merged.index->Summary().row_count, 6000U);
 	EXPECT_EQ(merged.index->Verify(), std::vector<std::string>());
-	EXPECT_EQ(merged.index->CollectRowIds(), built.index->CollectRowIds());
+	EXPECT_EQ(RowIdsOf(*merged.index), RowIdsOf(*built.index));
 	EXPECT_GE(merged.Recall(queries, 0, 6000), built.Recall(queries, 0, 6000) - RECALL_LOSS_MAX);
 }
 
@@ -48,7 +48,7 @@ TEST_P(DynamicIndex, ASlidingWindowKeepsItsRecall) {
 	const size_t first = ROUNDS * STEP;
 	const Subject fresh(GetParam(), vectors, first, WINDOW);
 	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
-	EXPECT_EQ(subject.index->CollectRowIds(), fresh.index->CollectRowIds());
+	EXPECT_EQ(RowIdsOf(*subject.index), RowIdsOf(*fresh.index));
 	EXPECT_GE(subject.Recall(queries, first, WINDOW), fresh.Recall(queries, first, WINDOW) - RECALL_LOSS_MAX);
 	EXPECT_LE(subject.disk->SizeBytes(), fresh.disk->SizeBytes() * 13 / 10);
 }
@@ -136,7 +136,7 @@ TEST(DynamicIndexFile, TheFileFollowsTheNumberOfRowsDownAndUp) {
 		EXPECT_LE(subject.disk->SizeBytes(), full_bytes * 13 / 10);
 	}
 	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
-	EXPECT_EQ(subject.index->CollectRowIds().size(), COUNT);
+	EXPECT_EQ(subject.index->CollectRows().size(), COUNT);
 }
 
 TEST(DynamicIndexFile, AShrinkCanBeStoppedAtAnyBatchAndGoesOn) {
@@ -154,7 +154,7 @@ TEST(DynamicIndexFile, AShrinkCanBeStoppedAtAnyBatchAndGoesOn) {
 		EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
 	}
 	EXPECT_GE(stops, 2U);
-	EXPECT_EQ(subject.index->CollectRowIds().size(), 1500U);
+	EXPECT_EQ(subject.index->CollectRows().size(), 1500U);
 }
 
 //! Calls `on_write` before each write.

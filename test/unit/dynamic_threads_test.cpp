@@ -66,7 +66,7 @@ TEST(DynamicIndexThreads, SearchesBesideEverythingSeeEachLiveRowAtMostOnce) {
 	while (index.Compact(Never)) {
 	}
 	EXPECT_TRUE(index.IsHealthy()) << index.Why();
-	EXPECT_EQ(index.CollectRowIds().size(), 1000U);
+	EXPECT_EQ(index.CollectRows().size(), 1000U);
 	EXPECT_EQ(index.Verify(), std::vector<std::string>());
 }
 
@@ -139,7 +139,7 @@ TEST(DynamicIndexThreads, AllOperationsAtOnceLeaveASoundIndex) {
 			index->Scrub();
 		});
 		const Repeating looking([&] {
-			EXPECT_LE(index->CollectRowIds().size(), COUNT);
+			EXPECT_LE(index->CollectRows().size(), COUNT);
 			EXPECT_EQ(index->Verify(), std::vector<std::string>());
 			index->CurrentActivity();
 			index->Summary();
@@ -154,7 +154,7 @@ TEST(DynamicIndexThreads, AllOperationsAtOnceLeaveASoundIndex) {
 		}
 	}
 	EXPECT_TRUE(index->IsHealthy()) << index->Why();
-	EXPECT_EQ(index->CollectRowIds().size(), BUILT);
+	EXPECT_EQ(index->CollectRows().size(), BUILT);
 	// Closed under a search: the cursor keeps what it needs.
 	SearchCursor cursor = index->Search(vectors.data(), K, LIST_SIZE, 4);
 	const std::weak_ptr<AnnIndex> closed = index;

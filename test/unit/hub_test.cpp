@@ -1,8 +1,7 @@
 // A hub: one row that is nearer to all others than these are to each other, so that it is their only chosen neighbour.
 // Its block has room for a few of them; all the same each stays in reach.
 #include "base/random.hpp"
-#include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -14,10 +13,6 @@ namespace {
 constexpr size_t DIMS = 128, ROW_COUNT = 600;
 //! Of them the hub is the first.
 constexpr size_t BUILT_COUNT = 20;
-
-bool Never() {
-	return false;
-}
 
 std::vector<float> MakeHub(uint64_t seed) {
 	std::vector<float> vectors(ROW_COUNT * DIMS);
@@ -38,14 +33,6 @@ std::vector<float> MakeHub(uint64_t seed) {
 	return vectors;
 }
 
-VectorBatch BatchOf(const std::vector<RowId> &row_ids, const std::vector<float> &vectors, size_t first, size_t count) {
-	VectorBatch batch;
-	batch.row_ids = row_ids.data() + first;
-	batch.floats = vectors.data() + first * DIMS;
-	batch.count = count;
-	return batch;
-}
-
 size_t CountFound(AnnIndex &index, const std::vector<float> &vectors) {
 	std::set<RowId> found;
 	for (const Neighbor &neighbor : index.Search(vectors.data(), ROW_COUNT, 10, 4).Next(ROW_COUNT)) {
@@ -59,25 +46,21 @@ TEST(Hub, EveryRowThatWasMergedAroundItIsFound) {
 	for (const uint32_t max_degree : {4U, 8U, 32U}) {
 		SCOPED_TRACE("R " + std::to_string(max_degree));
 		const std::vector<float> vectors = MakeHub(max_degree);
-		std::vector<RowId> row_ids;
-		for (size_t row = 0; row < ROW_COUNT; row++) {
-			row_ids.emplace_back(int64_t(row));
-		}
 		IndexOptions options;
 		options.max_degree = max_degree;
-		IndexBuilder builder(Configure(options, ElementType::FLOAT32, DIMS));
-		builder.Add(BatchOf(row_ids, vectors, 0, BUILT_COUNT));
-		builder.Start(std::make_unique<MemoryFile>(), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		const auto index = builder.Finish(std::make_shared<PageCache>(uint64_t(8) << 20));
-		index->Append(BatchOf(row_ids, vectors, BUILT_COUNT, ROW_COUNT - BUILT_COUNT));
+		std::shared_ptr<AnnIndex> index;
+		WithRows(vectors, DIMS, 0, BUILT_COUNT, [&](const VectorBatch &rows) {
+			index = BuildIndex(Configure(options, ElementType::FLOAT32, DIMS), rows);
+		});
+		WithRows(vectors, DIMS, BUILT_COUNT, ROW_COUNT - BUILT_COUNT,
+		         [&](const VectorBatch &rows) { index->Append(rows); });
 		while (index->Merge(64, Never)) {
 		}
 		EXPECT_EQ(CountFound(*index, vectors), ROW_COUNT);
 		// The hub leaves, and with it a third of what was merged.
 		constexpr size_t DELETED_COUNT = 200;
-		index->Delete(Span<const RowId>(row_ids.data(), DELETED_COUNT));
+		WithRows(vectors, DIMS, 0, DELETED_COUNT,
+		         [&](const VectorBatch &rows) { index->Delete(Span<const RowId>(rows.row_ids, rows.count)); });
 		while (index->Compact(Never)) {
 		}
 		EXPECT_EQ(CountFound(*index, vectors), ROW_COUNT - DELETED_COUNT);

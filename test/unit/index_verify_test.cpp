@@ -5,6 +5,7 @@
 #include "index/index_state.hpp"
 #include "index/row_set.hpp"
 #include "sim/sim_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gmock/gmock.h>
@@ -34,24 +35,15 @@ std::vector<uint8_t> Serialized(const std::vector<RowId> &row_ids) {
 //! A sound index, of which a test publishes a generation that is not.
 struct Fixture {
 	Fixture() {
-		IndexBuilder builder(configuration);
-		std::vector<RowId> row_ids;
-		for (int64_t row = 0; row < GRAPH_ROWS; row++) {
-			row_ids.emplace_back(row);
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data();
-		batch.count = row_ids.size();
-		builder.Add(batch);
-		builder.AddNull(Span<const RowId>(&NULL_ROW, 1));
-		builder.Start(disk->OpenFile(), Uuid());
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		const auto index = builder.Finish(cache);
-		batch.row_ids = &DELTA_ROW;
-		batch.count = 1;
-		index->Append(batch);
+		std::shared_ptr<AnnIndex> index;
+		WithRows(vectors, DIMS, 0, GRAPH_ROWS, [&](const VectorBatch &rows) {
+			index = BuildIndex(configuration, rows, disk->OpenFile(), cache);
+			index->AppendNull(Span<const RowId>(&NULL_ROW, 1));
+			VectorBatch later = rows;
+			later.row_ids = &DELTA_ROW;
+			later.count = 1;
+			index->Append(later);
+		});
 		marker = index->Publish();
 	}
 

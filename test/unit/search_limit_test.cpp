@@ -1,9 +1,8 @@
 // The adaptive limit of a search: its bound lies between those of half the list and of half more whatever the
 // distances are, and never comes nearer with a longer list; a replay tells what a search does; in an index it finds
 // what a plain limit finds with fewer blocks, and is not misled by copies of rows or by rows that were deleted.
-#include "index/ann_index.hpp"
 #include "index/search_replay.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 #include "vector/distance.hpp"
 
@@ -16,10 +15,6 @@ namespace {
 
 constexpr uint32_t DIMS = 24, BEAM_WIDTH = 4;
 constexpr size_t ROW_COUNT = 4000, QUERY_COUNT = 100, K = 10;
-
-bool NeverStop() {
-	return false;
-}
 
 //! Distances as searches meet them, and worse: many equal, zero, negative (rounding), infinite.
 std::vector<float> MakeDistances(std::mt19937_64 &random) {
@@ -98,21 +93,8 @@ struct Built {
 		IndexOptions options;
 		options.metric = metric;
 		options.max_degree = 8;
-		IndexBuilder builder(Configure(options, ElementType::FLOAT32, DIMS));
-		std::vector<RowId> row_ids;
-		for (size_t i = 0; i < count; i++) {
-			row_ids.push_back(RowId(int64_t(i)));
-		}
-		VectorBatch batch;
-		batch.row_ids = row_ids.data();
-		batch.floats = vectors.data();
-		batch.count = count;
-		builder.Add(batch);
-		builder.Start(std::make_unique<MemoryFile>(), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(std::make_shared<PageCache>(uint64_t(64) << 20));
-		EXPECT_TRUE(index->Calibrate(NeverStop));
+		index = BuildIndex(Configure(options, ElementType::FLOAT32, DIMS), vectors);
+		EXPECT_TRUE(index->Calibrate(Never));
 	}
 
 	//! Those of the rows that are not `is_deleted`.

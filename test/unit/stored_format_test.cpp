@@ -129,8 +129,8 @@ TEST(StoredFormat, AFileOfVersion1OpensForEver) {
 		const auto index = OpenImage(image);
 		EXPECT_EQ(index->Verify(), std::vector<std::string>());
 		std::vector<int64_t> collected;
-		for (const RowId row_id : index->CollectRowIds()) {
-			collected.push_back(row_id.value);
+		for (const StoredRow &row : index->CollectRows()) {
+			collected.push_back(row.row_id.value);
 		}
 		EXPECT_EQ(collected, rows);
 		const IndexSummary summary = index->Summary();

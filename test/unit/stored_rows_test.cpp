@@ -1,6 +1,5 @@
 // CollectRows and Holds: an index says of every row whether a vector is the one it was given.
-#include "index/ann_index.hpp"
-#include "storage/memory_file.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -42,12 +41,7 @@ struct TestRows {
 
 //! The first BUILT rows in the graph, the others in the delta.
 std::shared_ptr<AnnIndex> MakeIndex(const IndexOptions &options, const TestRows &rows) {
-	IndexBuilder builder(Configure(options, rows.element_type, DIMS));
-	builder.Add(rows.Batch(0, BUILT));
-	builder.Start(std::make_unique<MemoryFile>(), Uuid {5});
-	while (builder.Work() != WorkState::FINISHED) {
-	}
-	auto index = builder.Finish(std::make_shared<PageCache>(uint64_t(8) << 20));
+	auto index = BuildIndex(Configure(options, rows.element_type, DIMS), rows.Batch(0, BUILT));
 	index->Append(rows.Batch(BUILT, ROWS - BUILT));
 	return index;
 }
@@ -93,7 +87,7 @@ TEST_P(StoredRows, AreThoseThatWereGivenAndNoOthers) {
 		EXPECT_EQ(FindDifferent(*index, changed), expected);
 	};
 	expect_only_changes_are_found();
-	while (index->Merge(64, [] { return false; })) {
+	while (index->Merge(64, Never)) {
 	}
 	expect_only_changes_are_found();
 }

@@ -3,7 +3,7 @@
 // the next baseline.
 #include "index/ann_index.hpp"
 #include "unit/counting_file.hpp"
-#include "unit/row_batch.hpp"
+#include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -23,13 +23,11 @@ class Subject {
 public:
 	explicit Subject(size_t row_count_p)
 	    : vectors(MakeClusteredVectors(row_count_p + 5000, DIMS, 3)), row_count(row_count_p), next_row(row_count_p) {
-		const IndexConfiguration configuration = Configure(IndexOptions(), ElementType::FLOAT32, DIMS);
-		IndexBuilder builder(configuration);
-		WithBatch(0, row_count, [&](const VectorBatch &batch) { builder.Add(batch); });
-		builder.Start(std::make_unique<CountingFile>(written_bytes), Uuid {1});
-		while (builder.Work() != WorkState::FINISHED) {
-		}
-		index = builder.Finish(std::make_shared<PageCache>(uint64_t(256) << 20));
+		WithBatch(0, row_count, [&](const VectorBatch &batch) {
+			index = BuildIndex(Configure(IndexOptions(), ElementType::FLOAT32, DIMS), batch,
+			                   std::make_unique<CountingFile>(written_bytes),
+			                   std::make_shared<PageCache>(uint64_t(256) << 20));
+		});
 		PublishedBytes();
 	}
 
@@ -49,11 +47,11 @@ public:
 		}
 	}
 	void MergeAll() const {
-		while (index->Merge(index->MergeBatchRows(), [] { return false; })) {
+		while (index->Merge(index->MergeBatchRows(), Never)) {
 		}
 	}
 	void CompactAll() const {
-		while (index->Compact([] { return false; })) {
+		while (index->Compact(Never)) {
 		}
 	}
 	uint64_t PublishedBytes() {

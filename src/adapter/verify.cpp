@@ -2,6 +2,7 @@
 
 #include "adapter/compat.hpp"
 #include "adapter/errors.hpp"
+#include "adapter/instance_state.hpp"
 
 #include "duckdb/catalog/catalog_entry/duck_table_entry.hpp"
 #include "duckdb/main/client_context.hpp"
@@ -10,6 +11,7 @@
 #include "duckdb/transaction/duck_transaction.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace duckdb {
 
@@ -87,6 +89,21 @@ void CompareWithTable(ClientContext &context, DataTable &storage, const TableInd
 	superfluous.Report(violations);
 }
 
+//! No damage: results have as many rows as ever, but of the nearest some may be missed.
+void ReportReach(const lm_diskann::Reach &reach, const string &index_name, vector<string> &violations) {
+	const auto report = [&](const lm_diskann::RowSet &rows, const char *problem) {
+		std::optional<int64_t> first;
+		rows.ForEach([&](lm_diskann::RowId row_id) { first = first.value_or(row_id.value); });
+		if (first) {
+			violations.push_back(StringUtil::Format("rows of the index that %s: %llu, the first of them row %lld; "
+			                                        "PRAGMA lm_diskann_rebuild('%s') mends that",
+			                                        problem, rows.Count(), *first, index_name));
+		}
+	};
+	report(reach.unreached, "searches cannot reach, returning farther ones in their place");
+	report(reach.unanchored, "searches reach, but may no longer after a change");
+}
+
 } // namespace
 
 vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const TableIndex &index) {
@@ -95,8 +112,11 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		return {string("the index is in state ") + IndexStateName(live.State()) + ": " + live.Reason()};
 	}
 	vector<string> violations;
-	std::vector<lm_diskann::StoredRow> indexed;
 	const auto core = live.Core();
+	MemoryShare memory(InstanceState::Get(DatabaseInstance::GetDatabase(context))->Account());
+	memory.Resize(core->VerifyMemoryBytes());
+	bool is_damaged = false;
+	std::vector<lm_diskann::StoredRow> indexed;
 	WithDuckDBErrors(live.Name(), [&] {
 		for (auto &violation : core->Verify()) {
 			violations.push_back(std::move(violation));
@@ -104,11 +124,14 @@ vector<string> VerifyIndex(ClientContext &context, DuckTableEntry &table, const 
 		if (!violations.empty()) {
 			// Found damaged: a search need not come across the same place.
 			live.DegradeForFile(core.get(), violations[0]);
+			is_damaged = true;
 			return;
 		}
+		ReportReach(core->FindReach(), live.Name(), violations);
 		indexed = core->CollectRows();
 	});
-	if (!violations.empty()) {
+
+	if (is_damaged) {
 		return violations;
 	}
 	auto &storage = table.GetStorage();

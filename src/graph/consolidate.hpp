@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace lm_diskann {
@@ -49,9 +50,9 @@ public:
 	void OrphanChildrenOf(NodeId dead_entry, NodeId next_entry);
 	//! Plans that the parent of an orphan anchors it, or where that one has no room, one that it anchors in turn.
 	void PlanAnchor(const Orphan &orphan);
-	//! Nodes that nobody could take over so far.
-	std::vector<Orphan> &Orphans() {
-		return orphans;
+	//! Nodes that nobody could take over since the last call: they lose their anchors when the batch is applied.
+	std::vector<Orphan> TakeOrphans() {
+		return std::exchange(orphans, {});
 	}
 	//! Returns the number of pages written; the batch is empty again. Errors as ApplyEdits.
 	uint64_t Apply();

@@ -167,6 +167,10 @@ std::vector<std::string> VerifyGraph(const Graph &graph, const ExtentSet &node_p
 	return GraphVerifier(graph, node_pages, file, violation_max).Run(visit);
 }
 
+uint64_t VerifyGraphMemoryBytes(const NodeLayout &layout, uint64_t place_count) {
+	return std::min(CODE_WINDOW, place_count) * (layout.code_bytes + sizeof(CodeScalars));
+}
+
 void ForEachNode(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
                  const std::function<void(NodeId node, const NodeView &view)> &visit) {
 	const AlignedBuffer<uint8_t> page(file.PageSize());

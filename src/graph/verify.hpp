@@ -18,6 +18,9 @@ std::vector<std::string> VerifyGraph(const Graph &graph, const ExtentSet &node_p
                                      size_t violation_max,
                                      const std::function<void(NodeId node, const NodeView &view)> &visit);
 
+//! The most it has in memory, for so many places of nodes.
+uint64_t VerifyGraphMemoryBytes(const NodeLayout &layout, uint64_t place_count);
+
 //! Calls `visit` for every node, ascending, reading the file beside the cache. Throws CorruptionError, FileError.
 void ForEachNode(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,
                  const std::function<void(NodeId node, const NodeView &view)> &visit);

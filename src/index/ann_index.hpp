@@ -10,6 +10,7 @@
 #include "graph/search.hpp"
 #include "index/calibration.hpp"
 #include "index/options.hpp"
+#include "index/row_set.hpp"
 #include "storage/page_cache.hpp"
 
 #include <atomic>
@@ -103,6 +104,14 @@ struct TraceStep {
 	std::optional<NodeId> from;
 	std::optional<RowId> row_id;
 	float distance = 0;
+};
+
+//! Rows of the graph that searches come to by luck, or not at all.
+struct Reach {
+	//! No way of edges leads to them from where searches begin.
+	RowSet unreached;
+	//! One does, but not of anchors: a change may take it.
+	RowSet unanchored;
 };
 
 //! What the blocks of a file are used for.
@@ -270,6 +279,11 @@ public:
 	//! Every violation found in file, graph, maps, delta, tombstones and the rows without a vector; empty when sound.
 	//! Throws FileError.
 	std::vector<std::string> Verify();
+	//! Rows of a sound index that searches may miss. Reads every node block, a few times if there are any. Throws
+	//! FileError, CorruptionError.
+	Reach FindReach();
+	//! The most that Verify, FindReach and CollectRows have in memory, one after the other.
+	uint64_t VerifyMemoryBytes() const;
 	//! To be looked at: at most `count` nodes with numbers from `first` on, ascending. Reads their blocks.
 	std::vector<NodeSummary> ReadNodes(NodeId first, size_t count);
 	//! The blocks a search visits, in its order, one at a time. Counts as no query.

@@ -90,6 +90,8 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 		const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 		try {
 			state.counters.blocks_written += batch.Apply();
+			// At once: what is published next may be all that is left of this compact.
+			AnchorOrphans(batch.TakeOrphans());
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
 			state.is_unpublished = true;
 		} catch (...) {
@@ -124,7 +126,6 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 	if (batch.EditCount() > 0) {
 		apply();
 	}
-	compact.orphans.insert(compact.orphans.end(), batch.Orphans().begin(), batch.Orphans().end());
 }
 
 void Maintenance::AnchorOrphans(const std::vector<Orphan> &orphans) {
@@ -218,7 +219,7 @@ void Maintenance::ReplaceEntries(const std::vector<NodeId> &entries, const Conso
 			children.OrphanChildrenOf(former[i], entries[i]);
 		}
 	}
-	AnchorOrphans(children.Orphans());
+	AnchorOrphans(children.TakeOrphans());
 }
 
 std::vector<uint64_t> Maintenance::EraseRows(const CompactState &compact, RadixMap &row_map) {
@@ -264,7 +265,6 @@ void Maintenance::FinishCompact() {
 	const std::lock_guard<std::mutex> write_guard(state.write_mutex);
 	try {
 		ReplaceEntries(entries, parameters);
-		AnchorOrphans(compact.orphans);
 		ChangedRowMap changed(file, state.stored.row_map);
 		const std::vector<uint64_t> erased = EraseRows(compact, changed.map);
 		const ExtentSet removed = RemoveNodes(compact.dead_nodes);

@@ -74,7 +74,6 @@ struct CompactState {
 	//! Nodes to take out, and the rows that they are of.
 	RowSet dead_nodes;
 	std::vector<std::pair<RowId, std::optional<NodeId>>> dead_rows;
-	std::vector<Orphan> orphans;
 	//! Some node that stays.
 	NodeId live_node = NO_NODE;
 	//! Pages as they were when it began, ascending.
@@ -111,6 +110,9 @@ struct AnnIndex::Impl {
 	//! block. Takes write_mutex and state_mutex. Throws FileError, CorruptionError.
 	void ForEachRow(const std::function<void(RowId, const NodeView &)> &visit_node,
 	                const std::function<void(RowId, const uint8_t *)> &visit_delta);
+	//! Rows of graph and delta, hidden ones included: as many as were counted, but no more than the file has room for.
+	//! state_mutex is held.
+	uint64_t StoredRowsMax() const;
 	//! Hides whatever is known of the row; state_mutex is held.
 	void Hide(RowId row_id);
 	void Cover(RowId row_id) {

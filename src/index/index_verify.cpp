@@ -3,6 +3,7 @@
 // A row is in at most one place that answers: a node without tombstone, the delta, or the rows without a vector.
 // Tombstones name rows in the graph's range only, and covered rows bound every row id.
 #include "base/error.hpp"
+#include "graph/reach.hpp"
 #include "graph/verify.hpp"
 #include "index/index_state.hpp"
 
@@ -159,6 +160,29 @@ std::vector<std::string> AnnIndex::Verify() {
 	impl->cache->Flush(impl->graph.file_key);
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 	return IndexVerifier(*impl).Run();
+}
+
+Reach AnnIndex::FindReach() {
+	const std::lock_guard<std::mutex> write_guard(impl->write_mutex);
+	impl->cache->Flush(impl->graph.file_key);
+	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+	Reach reach;
+	ForEachUnanchored(impl->graph, impl->node_pages, *impl->file, [&](RowId row_id, bool is_reached) {
+		impl->CheckNodeRow(row_id);
+		if (!impl->tombstones.Contains(row_id)) {
+			(is_reached ? reach.unanchored : reach.unreached).Insert(row_id);
+		}
+	});
+	return reach;
+}
+
+uint64_t AnnIndex::VerifyMemoryBytes() const {
+	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+	const NodeLayout &layout = impl->graph.layout;
+	const uint64_t place_count = impl->node_pages.Count() * layout.nodes_per_page;
+	// A set of all rows that were met beside it takes at most 16 bits a row.
+	const uint64_t graph_bytes = VerifyGraphMemoryBytes(layout, place_count) + place_count * sizeof(uint16_t);
+	return std::max({graph_bytes, ReachMemoryBytes(place_count), impl->StoredRowsMax() * sizeof(StoredRow)});
 }
 
 } // namespace lm_diskann

@@ -46,6 +46,11 @@ void AnnIndex::Impl::ForEachRow(const std::function<void(RowId, const NodeView &
 	delta.ForEach(visit_delta);
 }
 
+uint64_t AnnIndex::Impl::StoredRowsMax() const {
+	const uint64_t place_max = file->SizeBytes() / graph.layout.page_size * graph.layout.nodes_per_page;
+	return std::min(stored.node_count, place_max) + delta.Count();
+}
+
 std::vector<StoredRow> AnnIndex::CollectRows() {
 	const size_t dims = impl->configuration.dims;
 	// Rows of the delta are as the column has them, and so is what is stored natively.
@@ -53,6 +58,10 @@ std::vector<StoredRow> AnnIndex::CollectRows() {
 	as_in_column.storage = VectorStorage::NATIVE;
 	std::vector<float> decoded(dims);
 	std::vector<StoredRow> rows;
+	{
+		const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
+		rows.reserve(impl->StoredRowsMax());
+	}
 	impl->ForEachRow(
 	    [&](RowId row_id, const NodeView &node) {
 		    rows.push_back(MakeStoredRow(row_id, false, node.Vector(decoded.data()), dims));

@@ -1,7 +1,12 @@
-// lm_diskann_verify against the table: vectors, not row ids alone.
+// lm_diskann_verify against the table: vectors, not row ids alone; and what of the graph searches cannot reach.
 #include "host.hpp"
 
 #include "adapter/catalog_indexes.hpp"
+#include "adapter/instance_state.hpp"
+#include "graph/node.hpp"
+#include "storage/page_check.hpp"
+
+#include <gmock/gmock.h>
 
 namespace lmd_test {
 namespace {
@@ -89,6 +94,63 @@ TEST(Verify, ListsAHundredRowsOfAKind) {
 	EXPECT_EQ(Execute(host, "SELECT count(*), count(*) FILTER (violation = '150 further rows: each of the index has "
 	                        "another vector than in the table') FROM lm_diskann_verify('t_idx')"),
 	          "101|1");
+}
+
+//! Takes all edges from the nodes in the file of an index on 8 floats WITH (R = 8, codes = '4bit'); the checksums fit.
+void DropEdges(const std::filesystem::path &path, uint32_t page_size) {
+	using namespace lm_diskann; // NOLINT
+	const auto layout =
+	    NodeLayout::Create(page_size, 8, ElementType::FLOAT32, VectorStorage::NATIVE, 8, CodeFamily::FOUR_BIT);
+	auto bytes = ReadBytes(path);
+	for (uint64_t at = FILE_HEAD_SIZE; at + page_size <= bytes.size(); at += page_size) {
+		const ByteSpan page(reinterpret_cast<uint8_t *>(&bytes[at]), page_size);
+		const auto head = ReadPageHead(ConstByteSpan(page.data(), page.size()));
+		if (head.kind != PageKind::NODES) {
+			continue;
+		}
+		for (uint32_t place = 0; place < layout.nodes_per_page; place++) {
+			EdgeEdit edit;
+			edit.node = NodeId(place);
+			EditNode(layout, page.data(), edit);
+		}
+		SealPage(page, {head.kind, head.id}, Generation(head.generation));
+	}
+	WriteBytes(path, bytes);
+}
+
+TEST(Verify, FindsRowsThatSearchesCannotReach) {
+	Host host;
+	MakeTable(host, 200, "(R = 8, codes = '4bit')");
+	EXPECT_EQ(Violations(host), "");
+	const auto file = host.IndexFile();
+	const auto page_size = uint32_t(std::stoul(Info(host, "block_size_bytes")));
+	host.Close();
+	DropEdges(file, page_size);
+	host.Open();
+	EXPECT_THAT(Violations(host),
+	            testing::MatchesRegex("rows of the index that searches cannot reach, returning farther ones in their "
+	                                  "place: 1[0-9][0-9], the first of them row [0-9]+; "
+	                                  "PRAGMA lm_diskann_rebuild.'t_idx'. mends that"));
+	// Answers are worse, not wrong: it stays in use, and they have all rows.
+	EXPECT_EQ(Info(host, "state"), "ready");
+	EXPECT_EQ(Execute(host, "SELECT count(*) FROM (" + NearestQuery(150) + ")"), "150");
+	Execute(host, "PRAGMA lm_diskann_rebuild('t_idx')");
+	EXPECT_EQ(Violations(host), "");
+}
+
+TEST(Verify, CountsWhatItKeepsOfEachRow) {
+	constexpr uint64_t ROWS = 3000;
+	Host host;
+	MakeTable(host, ROWS);
+	Execute(host, "CHECKPOINT");
+	const auto account = duckdb::InstanceState::Get(*host.database->instance)->Account();
+	const auto before = account->UsedBytes();
+	uint64_t during = 0;
+	host.hooks->Set([&](FileCall, const std::string &) { during = std::max(during, account->UsedBytes()); });
+	EXPECT_EQ(Violations(host), "");
+	host.hooks->Set({});
+	EXPECT_GE(during, before + 16 * ROWS);
+	EXPECT_EQ(account->UsedBytes(), before);
 }
 
 //! Columns whose compression may join zeros of both signs.

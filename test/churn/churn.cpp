@@ -169,8 +169,8 @@ int Run(Arguments arguments) {
 			}
 		}
 	}
-	for (const std::string &violation : index->Verify()) {
-		std::printf("violation: %s\n", violation.c_str());
+	for (const std::string &problem : FindProblems(*index)) {
+		std::printf("violation: %s\n", problem.c_str());
 		is_good = false;
 	}
 	if (RowIdsOf(*index) != rows.All()) {

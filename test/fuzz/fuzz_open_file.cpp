@@ -94,6 +94,9 @@ std::multiset<int64_t> Search(AnnIndex &index, const std::vector<float> &query) 
 void SearchAndVerify(AnnIndex &index) {
 	const IndexConfiguration &configuration = index.Configuration();
 	const bool is_sound = index.Verify().empty();
+	if (is_sound) {
+		index.FindReach();
+	}
 	std::set<int64_t> present;
 	for (const StoredRow &row : index.CollectRows()) {
 		const bool is_single = present.insert(row.row_id.value).second;

@@ -7,6 +7,7 @@
 #include "fuzz/fuzz_input.hpp"
 #include "fuzz/index_image.hpp"
 #include "sim/sim_file.hpp"
+#include "unit/index_rows.hpp"
 #include "vector/distance.hpp"
 
 #include <cmath>
@@ -127,8 +128,8 @@ private:
 	}
 
 	void Verify() {
-		const std::vector<std::string> violations = index->Verify();
-		LMD_CHECK(violations.empty(), violations.front().c_str());
+		const std::vector<std::string> problems = FindProblems(*index);
+		LMD_CHECK(problems.empty(), problems.front().c_str());
 	}
 
 	void CheckRows() {

@@ -1,6 +1,7 @@
 #include "sim/index_host.hpp"
 
 #include "base/error.hpp"
+#include "unit/index_rows.hpp"
 
 #include <algorithm>
 
@@ -133,10 +134,10 @@ bool IndexHost::ReadAll(const std::vector<float> &query) {
 	return Attempt([&] {
 		rows.CheckRows(*index);
 		const uint64_t faults = disk->FaultCount();
-		const std::vector<std::string> violations = index->Verify();
+		const std::vector<std::string> problems = FindProblems(*index);
 		// Half of a batch may be in an unhealthy index.
-		Require(violations.empty() || disk->FaultCount() > faults || !index->IsHealthy(),
-		        violations.empty() ? "" : "Verify: " + violations.front());
+		Require(problems.empty() || disk->FaultCount() > faults || !index->IsHealthy(),
+		        problems.empty() ? "" : "Verify: " + problems.front());
 		rows.CheckSearch(*index, query, rows.Live().size() + 1, 100000);
 	});
 }

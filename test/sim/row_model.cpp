@@ -115,8 +115,8 @@ void RowModel::CheckRows(AnnIndex &index) const {
 
 void RowModel::CheckAll(AnnIndex &index, const std::vector<float> &query) const {
 	CheckRows(index);
-	const std::vector<std::string> violations = index.Verify();
-	Require(violations.empty(), violations.empty() ? "" : "Verify: " + violations.front());
+	const std::vector<std::string> problems = FindProblems(index);
+	Require(problems.empty(), problems.empty() ? "" : "Verify: " + problems.front());
 	CheckSearch(index, query, live.size() + 10, 100000);
 	CheckSearch(index, query, 10, 100000);
 	CheckSearch(index, query, 10, 20);

@@ -123,7 +123,7 @@ TEST_P(EveryMetricAndCode, FindsTheNearest) {
 	options.metric = std::get<0>(GetParam());
 	Fixture fixture(options, dims, MakeClusteredVectors(3000, dims, 1));
 	EXPECT_GE(fixture.Recall(MakeClusteredVectors(50, dims, 2), 10, 100), 0.95);
-	EXPECT_TRUE(fixture.index->Verify().empty()) << fixture.index->Verify().front();
+	EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Index, EveryMetricAndCode,
@@ -135,7 +135,7 @@ TEST(AnnIndex, LossyOwnVectorsStillFindTheNearest) {
 	for (const char *form : {"f16", "int8"}) {
 		Fixture fixture(ParseOptions({{"vectors", form}}), dims, MakeClusteredVectors(2000, dims, 1));
 		EXPECT_GE(fixture.Recall(MakeClusteredVectors(50, dims, 2), 10, 100), 0.93) << form;
-		EXPECT_TRUE(fixture.index->Verify().empty());
+		EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 	}
 }
 
@@ -144,7 +144,7 @@ TEST(AnnIndex, SmallNodesShareAPage) {
 	Fixture fixture(ParseOptions({{"R", "16"}, {"codes", "2bit"}}), dims, MakeClusteredVectors(3001, dims, 1));
 	EXPECT_LT(fixture.index->Summary().file_size_bytes, 3001 * fixture.configuration.page_size / 3);
 	EXPECT_GE(fixture.Recall(MakeClusteredVectors(50, dims, 2), 10, 100), 0.95);
-	EXPECT_TRUE(fixture.index->Verify().empty());
+	EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 }
 
 TEST(AnnIndex, SameInputGivesTheSameFileForAnyThreadCount) {
@@ -198,7 +198,7 @@ TEST(AnnIndex, AppendedAndDeletedRowsAreRightAtOnceAndAfterReopen) {
 		EXPECT_EQ(summary.tombstone_count, 2);
 		EXPECT_EQ(summary.covered_rows, 1030);
 		EXPECT_EQ(fixture.index->CollectRows().size(), 1027);
-		EXPECT_TRUE(fixture.index->Verify().empty());
+		EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 		fixture.marker = fixture.index->Publish();
 		fixture.Reopen();
 	}
@@ -271,7 +271,7 @@ TEST(AnnIndex, EmptyAndTinyIndexesWork) {
 			EXPECT_EQ(SearchRows(*fixture.index, query.data(), 10).size(), count);
 			fixture.Reopen();
 			EXPECT_EQ(SearchRows(*fixture.index, query.data(), 10).size(), count);
-			EXPECT_TRUE(fixture.index->Verify().empty());
+			EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 		}
 	}
 }
@@ -367,7 +367,7 @@ TEST(AnnIndex, SearchesRunBesideChanges) {
 		reader.join();
 	}
 	EXPECT_EQ(fixture.index->CollectRows().size(), 1000);
-	EXPECT_TRUE(fixture.index->Verify().empty());
+	EXPECT_EQ(FindProblems(*fixture.index), std::vector<std::string>());
 }
 
 } // namespace

@@ -30,7 +30,7 @@ TEST_P(DynamicIndex, MergedRowsAreFoundAsBuiltOnesAre) {
 	merged.MergeAll();
 	EXPECT_EQ(merged.index->Summary().delta_count, 0U);
 	EXPECT_EQ(merged.index->Summary().row_count, 6000U);
-	EXPECT_EQ(merged.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*merged.index), std::vector<std::string>());
 	EXPECT_EQ(RowIdsOf(*merged.index), RowIdsOf(*built.index));
 	EXPECT_GE(merged.Recall(queries, 0, 6000), built.Recall(queries, 0, 6000) - RECALL_LOSS_MAX);
 }
@@ -47,7 +47,7 @@ TEST_P(DynamicIndex, ASlidingWindowKeepsItsRecall) {
 	}
 	const size_t first = ROUNDS * STEP;
 	const Subject fresh(GetParam(), vectors, first, WINDOW);
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 	EXPECT_EQ(RowIdsOf(*subject.index), RowIdsOf(*fresh.index));
 	EXPECT_GE(subject.Recall(queries, first, WINDOW), fresh.Recall(queries, first, WINDOW) - RECALL_LOSS_MAX);
 	EXPECT_LE(subject.disk->SizeBytes(), fresh.disk->SizeBytes() * 13 / 10);
@@ -116,7 +116,7 @@ TEST(DynamicIndexFile, ACompactAndAScrubLeaveNoTraceOfADeletedVector) {
 	EXPECT_FALSE(is_in_file(17));
 	EXPECT_FALSE(is_in_file(1100));
 	EXPECT_TRUE(is_in_file(18) && is_in_file(1101));
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 }
 
 TEST(DynamicIndexFile, TheFileFollowsTheNumberOfRowsDownAndUp) {
@@ -135,7 +135,7 @@ TEST(DynamicIndexFile, TheFileFollowsTheNumberOfRowsDownAndUp) {
 		subject.CompactAndShrink();
 		EXPECT_LE(subject.disk->SizeBytes(), full_bytes * 13 / 10);
 	}
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 	EXPECT_EQ(subject.index->CollectRows().size(), COUNT);
 }
 
@@ -151,7 +151,7 @@ TEST(DynamicIndexFile, AShrinkCanBeStoppedAtAnyBatchAndGoesOn) {
 	while (subject.index->Shrink([&] { return ++questions % 2 == 0; })) {
 		stops++;
 		subject.index->Confirm(subject.index->Publish().generation);
-		EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+		EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 	}
 	EXPECT_GE(stops, 2U);
 	EXPECT_EQ(subject.index->CollectRows().size(), 1500U);
@@ -200,7 +200,7 @@ TEST(DynamicIndexFile, ARowDeletedWhileItIsMergedIsNoAnswer) {
 	on_write = nullptr;
 	search();
 	EXPECT_GE(search_count, 2U) << "nothing was written while the merge was applied";
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 }
 
 TEST(DynamicIndexFile, RowsDeletedWhileTheyArePublishedLeaveNoLostSlots) {
@@ -214,10 +214,10 @@ TEST(DynamicIndexFile, RowsDeletedWhileTheyArePublishedLeaveNoLostSlots) {
 	const Marker marker = subject.index->Publish();
 	on_write = nullptr;
 	EXPECT_EQ(subject.index->Summary().delta_count, 0U);
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 	subject.index->Publish();
 	subject.index->Confirm(marker.generation);
-	EXPECT_EQ(subject.index->Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(*subject.index), std::vector<std::string>());
 }
 
 } // namespace

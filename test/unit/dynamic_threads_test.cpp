@@ -67,7 +67,7 @@ TEST(DynamicIndexThreads, SearchesBesideEverythingSeeEachLiveRowAtMostOnce) {
 	}
 	EXPECT_TRUE(index.IsHealthy()) << index.Why();
 	EXPECT_EQ(index.CollectRows().size(), 1000U);
-	EXPECT_EQ(index.Verify(), std::vector<std::string>());
+	EXPECT_EQ(FindProblems(index), std::vector<std::string>());
 }
 
 //! Runs `step` again and again on a thread of its own until the end.
@@ -140,7 +140,7 @@ TEST(DynamicIndexThreads, AllOperationsAtOnceLeaveASoundIndex) {
 		});
 		const Repeating looking([&] {
 			EXPECT_LE(index->CollectRows().size(), COUNT);
-			EXPECT_EQ(index->Verify(), std::vector<std::string>());
+			EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 			index->CurrentActivity();
 			index->Summary();
 		});

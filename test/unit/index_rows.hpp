@@ -4,6 +4,7 @@
 #include "index/ann_index.hpp"
 #include "storage/memory_file.hpp"
 
+#include <string>
 #include <vector>
 
 namespace lm_diskann {
@@ -57,6 +58,20 @@ inline std::vector<RowId> RowIdsOf(AnnIndex &index) {
 		row_ids.push_back(row.row_id);
 	}
 	return row_ids;
+}
+
+//! What Verify and FindReach have against the index.
+inline std::vector<std::string> FindProblems(AnnIndex &index) {
+	std::vector<std::string> problems = index.Verify();
+	if (!problems.empty()) {
+		return problems;
+	}
+	const Reach reach = index.FindReach();
+	reach.unreached.ForEach(
+	    [&](RowId row_id) { problems.push_back("row " + std::to_string(row_id.value) + " is unreached"); });
+	reach.unanchored.ForEach(
+	    [&](RowId row_id) { problems.push_back("row " + std::to_string(row_id.value) + " is unanchored"); });
+	return problems;
 }
 
 } // namespace lm_diskann

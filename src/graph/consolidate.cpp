@@ -10,8 +10,10 @@ namespace {
 
 //! So many candidates behind one dead neighbour are enough, and so many dead ones are asked for them.
 constexpr size_t CANDIDATES_BEHIND = 32, DEAD_BEHIND_MAX = 64;
-//! Dead nodes one behind the other whose anchors one node takes over.
-constexpr size_t ANCHORED_MAX = 256;
+//! Nodes that are taken over at once, which bounds the memory; those behind further dead ones follow.
+constexpr size_t ADOPTED_MAX = 256;
+//! Nodes one behind the other that are asked for room for an anchor.
+constexpr size_t ANCHOR_STEPS_MAX = 256;
 //! At most this alpha for what takes a dead neighbour's place. As large as for a new node, far more edges than died are
 //! chosen, and those that only fill room, of which the nearest are found, go for them. 12,000 rows of
 //! imdb-pvdbow-384-cos of which 5 % are deleted nine times, recall@10 at L 40: alpha 1.0 0.981, 1.05 0.986, 1.1 0.985,
@@ -157,18 +159,32 @@ void ConsolidateBatch::OrphanAdopted(NodeId parent) {
 		parent = child;
 		orphans.push_back(std::move(orphan));
 	}
+	for (const NodeId dead : left_over) {
+		branches.push_back({dead, parent});
+	}
+	left_over.clear();
 }
 
-void ConsolidateBatch::OrphanChildrenOf(NodeId dead_entry, NodeId next_entry) {
+bool ConsolidateBatch::OrphanNextBranch() {
+	if (branches.empty()) {
+		return false;
+	}
+	const Branch branch = branches.back();
+	branches.pop_back();
+	OrphanChildrenOf(branch.dead, branch.parent);
+	return true;
+}
+
+void ConsolidateBatch::OrphanChildrenOf(NodeId dead, NodeId parent) {
 	adopted.clear();
-	FindAnchoredBy(dead_entry);
-	adopted.erase(next_entry);
-	OrphanAdopted(next_entry);
+	FindAnchoredBy(dead);
+	adopted.erase(parent);
+	OrphanAdopted(parent);
 }
 
 void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
 	NodeId parent = orphan.parent;
-	for (size_t step = 0; step < ANCHORED_MAX; step++) {
+	for (size_t step = 0; step < ANCHOR_STEPS_MAX; step++) {
 		PageCacheCounters counters;
 		const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(parent), PageKind::NODES, counters);
 		const NodeView node(graph.layout, page.data(), parent, graph.node_end);
@@ -211,6 +227,10 @@ void ConsolidateBatch::FindAnchoredBy(NodeId first) {
 	PageCacheCounters counters;
 	pending.assign(1, first);
 	for (size_t next = 0; next < pending.size(); next++) {
+		if (adopted.size() >= ADOPTED_MAX && next > 0) {
+			left_over.insert(left_over.end(), pending.begin() + ptrdiff_t(next), pending.end());
+			return;
+		}
 		const PageRef page =
 		    graph.cache->Pin(graph.file_key, graph.layout.PageOf(pending[next]), PageKind::NODES, counters);
 		const NodeView node(graph.layout, page.data(), pending[next], graph.node_end);
@@ -221,7 +241,7 @@ void ConsolidateBatch::FindAnchoredBy(NodeId first) {
 			const NodeId other = node.Neighbor(i);
 			if (!parameters.is_dead(other)) {
 				Adopt(node, i);
-			} else if (pending.size() < ANCHORED_MAX && !parameters.dead_entries.Contains(other)) {
+			} else if (!parameters.dead_entries.Contains(other) && passed_dead.Insert(other)) {
 				pending.push_back(other);
 			}
 		}

@@ -46,8 +46,10 @@ public:
 	//! Plans the repair of `node`, which is not dead; nodes come in ascending order. False: the place holds no row.
 	//! Throws CorruptionError, FileError.
 	bool Plan(NodeId node);
-	//! The nodes that a dead entry anchored become orphans, one behind the other, the first behind `next_entry`.
-	void OrphanChildrenOf(NodeId dead_entry, NodeId next_entry);
+	//! The nodes that `dead` anchored become orphans, one behind the other, the first behind `parent`.
+	void OrphanChildrenOf(NodeId dead, NodeId parent);
+	//! The same for nodes behind so many dead ones that a call left them over; false: there are none.
+	bool OrphanNextBranch();
 	//! Plans that the parent of an orphan anchors it, or where that one has no room, one that it anchors in turn.
 	void PlanAnchor(const Orphan &orphan);
 	//! Nodes that nobody could take over since the last call: they lose their anchors when the batch is applied.
@@ -85,6 +87,15 @@ private:
 	//! Ordered, so that a compact comes out the same everywhere.
 	std::map<NodeId, Orphan> adopted;
 	std::vector<Orphan> orphans;
+	//! Dead nodes whose anchors are still to be taken over, behind a node that is not dead.
+	struct Branch {
+		NodeId dead;
+		NodeId parent;
+	};
+	std::vector<Branch> branches;
+	std::vector<NodeId> left_over;
+	//! Dead nodes behind others: each is met once, even where damaged anchors lead in a circle.
+	NodeSet passed_dead;
 	std::vector<NodeId> pending;
 	std::vector<NodeEdge> candidates;
 	std::vector<ScoredNode> scored, chosen, dropped;

@@ -91,7 +91,7 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 		try {
 			state.counters.blocks_written += batch.Apply();
 			// At once: what is published next may be all that is left of this compact.
-			AnchorOrphans(batch.TakeOrphans());
+			AnchorOrphans(batch);
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
 			state.is_unpublished = true;
 		} catch (...) {
@@ -128,13 +128,15 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 	}
 }
 
-void Maintenance::AnchorOrphans(const std::vector<Orphan> &orphans) {
+void Maintenance::AnchorOrphans(ConsolidateBatch &from) {
 	const ConsolidateParameters parameters;
 	ConsolidateBatch batch(graph, parameters);
-	for (const Orphan &orphan : orphans) {
-		batch.PlanAnchor(orphan);
-		state.counters.blocks_written += batch.Apply();
-	}
+	do {
+		for (const Orphan &orphan : from.TakeOrphans()) {
+			batch.PlanAnchor(orphan);
+			state.counters.blocks_written += batch.Apply();
+		}
+	} while (from.OrphanNextBranch());
 }
 
 NodeId Maintenance::FindEntry(size_t reference, const CompactState &compact) const {
@@ -219,7 +221,7 @@ void Maintenance::ReplaceEntries(const std::vector<NodeId> &entries, const Conso
 			children.OrphanChildrenOf(former[i], entries[i]);
 		}
 	}
-	AnchorOrphans(children.TakeOrphans());
+	AnchorOrphans(children);
 }
 
 std::vector<uint64_t> Maintenance::EraseRows(const CompactState &compact, RadixMap &row_map) {

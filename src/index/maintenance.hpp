@@ -88,7 +88,8 @@ private:
 	NodeId FindEntry(size_t reference, const CompactState &compact) const;
 	//! What dead entries anchored is anchored behind those in their place.
 	void ReplaceEntries(const std::vector<NodeId> &entries, const ConsolidateParameters &parameters);
-	void AnchorOrphans(const std::vector<Orphan> &orphans);
+	//! All that `from` has found so far.
+	void AnchorOrphans(ConsolidateBatch &from);
 	//! Takes the dead rows from the row map that it has no other node for; returns their keys, ascending.
 	static std::vector<uint64_t> EraseRows(const CompactState &compact, RadixMap &row_map);
 	//! Forgets what was taken out, and keeps its pages until no search can meet them; state_mutex is held.

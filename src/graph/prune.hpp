@@ -3,6 +3,7 @@
 #include "base/types.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -42,11 +43,14 @@ size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits 
                    IS_SETTLED &&is_settled, std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped) {
 	chosen.clear();
 	dropped.clear();
+	// Positions in `candidates`: those not dropped yet, of which the first `turn` had their turn and are chosen, and
+	// of these the settled ones.
+	std::vector<uint32_t> open(candidates.size()), settled;
+	std::iota(open.begin(), open.end(), 0U);
 	std::vector<uint8_t> is_dropped(candidates.size());
-	std::vector<uint32_t> settled, later;
 	std::vector<NodeId> nodes;
 	std::vector<float> distances;
-	const auto measure = [&](NodeId from, const std::vector<uint32_t> &to) {
+	const auto measure = [&](NodeId from, Span<const uint32_t> to) {
 		nodes.clear();
 		for (const uint32_t other : to) {
 			nodes.push_back(candidates[other].node);
@@ -59,41 +63,51 @@ size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits 
 			distance(from, Span<const NodeId>(nodes.data(), nodes.size()), distances.data());
 		}
 	};
-	// When it was the turn of settled ones, none of these asked what it drops.
-	const auto is_dropped_by_settled = [&](const ScoredNode &candidate) {
-		measure(candidate.node, settled);
-		return std::any_of(distances.begin(), distances.end(),
-		                   [&](float d) { return limits.alpha * d <= candidate.distance; });
+	const auto drops = [&](float between, uint32_t other) {
+		return limits.alpha * between <= candidates[other].distance;
 	};
-	for (uint32_t i = 0; i < candidates.size() && chosen.size() < limits.max_degree; i++) {
-		const ScoredNode &candidate = candidates[i];
-		const bool is_open = is_dropped[i] == 0;
-		if (is_open && is_settled(candidate.node)) {
-			settled.push_back(i);
-			chosen.push_back(candidate);
+	// When it was the turn of settled ones, none of these asked what it drops.
+	const auto is_dropped_by_settled = [&](uint32_t candidate) {
+		measure(candidates[candidate].node, settled);
+		return std::any_of(distances.begin(), distances.end(),
+		                   [&](float between) { return drops(between, candidate); });
+	};
+	size_t turn = 0;
+	while (turn < open.size() && turn < limits.max_degree) {
+		const uint32_t position = open[turn];
+		if (is_settled(candidates[position].node)) {
+			settled.push_back(position);
+			turn++;
 			continue;
 		}
-		if (!is_open || (!settled.empty() && is_dropped_by_settled(candidate))) {
-			dropped.push_back(candidate);
+		if (!settled.empty() && is_dropped_by_settled(position)) {
+			is_dropped[position] = 1;
+			open.erase(open.begin() + ptrdiff_t(turn));
 			continue;
 		}
-		chosen.push_back(candidate);
-		later.clear();
-		for (uint32_t j = i + 1; j < candidates.size(); j++) {
-			if (is_dropped[j] == 0) {
-				later.push_back(j);
-			}
+		turn++;
+		measure(candidates[position].node, {open.data() + turn, open.size() - turn});
+		size_t kept = turn;
+		for (size_t i = turn; i < open.size(); i++) {
+			const uint32_t other = open[i];
+			is_dropped[other] = drops(distances[i - turn], other) ? 1 : 0;
+			open[kept] = other;
+			kept += is_dropped[other] ^ 1;
 		}
-		measure(candidate.node, later);
-		for (size_t l = 0; l < later.size(); l++) {
-			is_dropped[later[l]] = limits.alpha * distances[l] <= candidates[later[l]].distance ? 1 : 0;
+		open.resize(kept);
+	}
+	for (size_t i = 0; i < turn; i++) {
+		chosen.push_back(candidates[open[i]]);
+	}
+	for (size_t i = 0; i < candidates.size(); i++) {
+		if (is_dropped[i] != 0) {
+			dropped.push_back(candidates[i]);
 		}
 	}
-	const size_t chosen_by_rule = chosen.size();
-	for (size_t i = 0; i < dropped.size() && chosen.size() < limits.fill_degree; i++) {
-		chosen.push_back(dropped[i]);
-	}
-	return chosen_by_rule;
+	const size_t fill_count =
+	    std::min<size_t>(dropped.size(), limits.fill_degree - std::min<size_t>(limits.fill_degree, turn));
+	chosen.insert(chosen.end(), dropped.begin(), dropped.begin() + ptrdiff_t(fill_count));
+	return turn;
 }
 
 //! The same with no candidate settled.

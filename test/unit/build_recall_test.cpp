@@ -43,7 +43,8 @@ std::vector<float> MakeCurve(size_t count, size_t dims, double step, double offs
 
 TEST(BuildRecall, VectorsAlongACurve) {
 	constexpr uint32_t DIMS = 192;
-	EXPECT_GE(RecallOfBuild(MakeCurve(4000, DIMS, 1, 0), MakeCurve(QUERY_COUNT, DIMS, 40, 0.002), DIMS, 40), 0.97);
+	// A row that nothing near leads to costs a query all of its recall, so there are many queries.
+	EXPECT_GE(RecallOfBuild(MakeCurve(4000, DIMS, 1, 0), MakeCurve(1000, DIMS, 4, 0.002), DIMS, 40), 0.96);
 }
 
 TEST(BuildRecall, ManyCopiesOfFewVectors) {

@@ -14,7 +14,7 @@ namespace lm_diskann {
 namespace {
 
 constexpr uint32_t DIMS = 24, BEAM_WIDTH = 4;
-constexpr size_t ROW_COUNT = 4000, QUERY_COUNT = 100, K = 10;
+constexpr size_t ROW_COUNT = 4000, QUERY_COUNT = 400, K = 10;
 
 //! Distances as searches meet them, and worse: many equal, zero, negative (rounding), infinite.
 std::vector<float> MakeDistances(std::mt19937_64 &random) {

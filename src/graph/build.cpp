@@ -20,7 +20,7 @@ constexpr size_t BATCH_SHARE = 50;
 constexpr uint32_t FILL_DEGREE_MAX = 32;
 //! Of a node's list, which begins with the nearest that RobustPrune chose, so many are asked for their neighbours.
 constexpr size_t FILLING_NEIGHBORS_MAX = 16;
-constexpr uint32_t CONNECTING_ROUNDS_MAX = 3;
+constexpr uint32_t CONNECTING_ROUNDS_MAX = 8;
 //! Nodes whose edges one item of connecting follows, and how many of these a search stands for.
 constexpr size_t CONNECTING_STEPS = 65536, CONNECTING_SEARCH_STEPS = 256;
 //! Share of the progress for filling.
@@ -316,8 +316,8 @@ bool GraphBuilder::MarkReachable(NodeId node) {
 	return true;
 }
 
-//! A round is a traversal from the root, and an edge to each node that it did not reach. Such an edge may take the
-//! place of one that others relied on, so rounds follow until one finds nothing.
+//! A round is a traversal from the root, and an edge to each node that it did not reach, in place of one that it did
+//! not need. Rounds follow until one finds nothing.
 bool GraphBuilder::StartConnectingRound() {
 	if (is_traversing) {
 		is_traversing = false;
@@ -378,28 +378,41 @@ void GraphBuilder::ConnectSome() {
 	}
 }
 
-//! Gives `node` an edge from the nearest reachable node that has room, or an edge to spare. Edges made here come first
-//! in a list and are never replaced again; the last ones go.
+//! Where an edge from `parent` can be put that no node is reached by: free room, or the last such edge of the list.
+std::optional<uint16_t> GraphBuilder::FindSpareEdge(NodeId parent) const {
+	const Span<const uint32_t> own = Neighbors(parent);
+	if (own.size() < parameters.max_degree) {
+		return uint16_t(own.size());
+	}
+	for (size_t i = own.size(); i-- > forced_degrees[parent.value];) {
+		if (anchors[own[i]] != parent) {
+			return uint16_t(i);
+		}
+	}
+	return std::nullopt;
+}
+
+//! Gives `node` an edge from the nearest reachable node that has one to spare. Edges made here come first in a list and
+//! are never replaced again.
 void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 	SearchFor(node, scratch);
 	const uint32_t forced_max = std::max(1U, parameters.max_degree / 2);
 	NodeId parent = last_connected;
 	for (const ScoredNode &found : scratch.found) {
-		if (is_reachable[found.node.value] && forced_degrees[found.node.value] < forced_max) {
+		if (is_reachable[found.node.value] && forced_degrees[found.node.value] < forced_max &&
+		    FindSpareEdge(found.node)) {
 			parent = found.node;
 			break;
 		}
 	}
-	uint32_t *own = edges.data() + parent.value * size_t(parameters.max_degree);
-	uint16_t &degree = degrees[parent.value];
-	uint16_t &forced = forced_degrees[parent.value];
-	if (forced == parameters.max_degree) {
+	const std::optional<uint16_t> spare = FindSpareEdge(parent);
+	if (!spare) {
 		return;
 	}
-	if (degree < parameters.max_degree) {
-		degree++;
-	}
-	std::move_backward(own + forced, own + degree - 1, own + degree);
+	uint32_t *own = edges.data() + parent.value * size_t(parameters.max_degree);
+	degrees[parent.value] = std::max(degrees[parent.value], uint16_t(*spare + 1));
+	uint16_t &forced = forced_degrees[parent.value];
+	std::move_backward(own + forced, own + *spare, own + *spare + 1);
 	own[forced] = node.value;
 	forced++;
 	MarkReachable(node);

@@ -11,6 +11,7 @@
 #include "graph/phases.hpp"
 #include "graph/prune.hpp"
 
+#include <optional>
 #include <vector>
 
 namespace lm_diskann {
@@ -67,6 +68,7 @@ private:
 	void AddBackEdges(size_t group, Scratch &scratch);
 	void ConnectSome();
 	void ConnectNode(NodeId node, Scratch &scratch);
+	std::optional<uint16_t> FindSpareEdge(NodeId parent) const;
 	void FillNode(NodeId node, Scratch &scratch);
 	void SearchFor(NodeId node, Scratch &scratch) const;
 	void ChooseNeighbors(NodeId node, const std::vector<ScoredNode> &candidates, Scratch &scratch);

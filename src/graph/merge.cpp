@@ -15,6 +15,8 @@ constexpr uint32_t NOT_IN_BATCH = UINT32_MAX;
 constexpr uint32_t BEAM_WIDTH = 4;
 //! Nearest vectors of the batch that are candidates of each other; all of them while the graph is smaller than a batch.
 constexpr size_t BATCH_MATES_MAX = 24;
+//! Nodes below a full one that are asked for room for an anchor.
+constexpr size_t ANCHORS_BELOW_MAX = 1024;
 
 } // namespace
 
@@ -99,8 +101,11 @@ void MergeBatch::Link(uint32_t index) {
 	FindCodes(dropped, edges[index].fill);
 	if (chosen.empty() && nearest_dead != NO_NODE) {
 		// Nothing else is left around: searches come by the dead.
-		back_edges.push_back({nearest_dead, index, true});
+		const NodeId anchor = FindRoomBelow(nearest_dead);
+		planned_anchors[anchor]++;
+		back_edges.push_back({anchor, index, true});
 	}
+	const NodeId anchor = ChooseAnchor(chosen);
 	// AddBackEdgeInBatch uses the scratch.
 	const std::vector<ScoredNode> targets = chosen;
 	const std::vector<Candidate> known = candidates;
@@ -112,7 +117,6 @@ void MergeBatch::Link(uint32_t index) {
 			AddBackEdgeInBatch(candidate.in_batch, index, is_anchor);
 		}
 	};
-	const NodeId anchor = ChooseAnchor(targets);
 	bool is_anchored = targets.empty();
 	for (const ScoredNode &target : targets) {
 		add_back_edge(target.node, target.node == anchor);
@@ -130,7 +134,11 @@ size_t MergeBatch::CountAnchors(const Candidate &candidate) const {
 	}
 	const auto place = std::find(pinned_nodes.begin(), pinned_nodes.end(), candidate.id) - pinned_nodes.begin();
 	const NodeView node(graph.layout, pinned[size_t(place)].data(), candidate.id, graph.node_end);
-	const auto planned = planned_anchors.find(candidate.id);
+	return CountAnchors(candidate.id, node);
+}
+
+size_t MergeBatch::CountAnchors(NodeId id, const NodeView &node) const {
+	const auto planned = planned_anchors.find(id);
 	size_t count = planned != planned_anchors.end() ? planned->second : 0;
 	for (uint32_t edge = 0; edge < node.Degree(); edge++) {
 		count += node.IsAnchor(edge) ? 1 : 0;
@@ -138,8 +146,27 @@ size_t MergeBatch::CountAnchors(const Candidate &candidate) const {
 	return count;
 }
 
-//! The nearest of the targets that has room, else of all candidates: a hub may be the only target of more nodes than
-//! its block can anchor. An anchor that finds no room there would be lost, and all behind it.
+NodeId MergeBatch::FindRoomBelow(NodeId full) const {
+	PageCacheCounters cache_counters;
+	std::vector<NodeId> below = {full};
+	for (size_t next = 0; next < below.size(); next++) {
+		const PageRef page =
+		    graph.cache->Pin(graph.file_key, graph.layout.PageOf(below[next]), PageKind::NODES, cache_counters);
+		const NodeView node(graph.layout, page.data(), below[next], graph.node_end);
+		if (CountAnchors(below[next], node) < graph.layout.max_degree) {
+			return below[next];
+		}
+		for (uint32_t edge = 0; edge < node.Degree(); edge++) {
+			if (node.IsAnchor(edge) && below.size() < ANCHORS_BELOW_MAX) {
+				below.push_back(node.Neighbor(edge));
+			}
+		}
+	}
+	return full;
+}
+
+//! The nearest of the targets that has room, else of all candidates, else what one of them anchors: a hub may be the
+//! only target of more nodes than its block can anchor. An anchor that finds no room would be lost, and all behind it.
 NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 	if (targets.empty()) {
 		return NO_NODE;
@@ -158,7 +185,15 @@ NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 	}
 	if (anchor == NO_NODE) {
 		const auto by_count = [&](const ScoredNode &a, const ScoredNode &b) { return count(a) < count(b); };
-		anchor = std::min_element(scored.begin(), scored.end(), by_count)->node;
+		const ScoredNode &emptiest = *std::min_element(scored.begin(), scored.end(), by_count);
+		anchor = emptiest.node;
+		const auto nearest = std::find_if(scored.begin(), scored.end(), [&](const ScoredNode &scored_node) {
+			return candidates[scored_node.node.value].in_batch == NOT_IN_BATCH;
+		});
+		if (count(emptiest) >= graph.layout.max_degree && nearest != scored.end()) {
+			anchor = NodeId(uint32_t(candidates.size()));
+			candidates.push_back({FindRoomBelow(candidates[nearest->node.value].id), NOT_IN_BATCH});
+		}
 	}
 	const Candidate &candidate = candidates[anchor.value];
 	if (candidate.in_batch == NOT_IN_BATCH) {

@@ -86,6 +86,10 @@ private:
 	//! Position of the candidate whose back-edge anchors the new node; NO_NODE without targets.
 	NodeId ChooseAnchor(const std::vector<ScoredNode> &targets);
 	size_t CountAnchors(const Candidate &candidate) const;
+	//! Those of the node in the graph, and those that this batch adds.
+	size_t CountAnchors(NodeId id, const NodeView &node) const;
+	//! `full` itself or the first of those that anchors lead to from it that has room for one more.
+	NodeId FindRoomBelow(NodeId full) const;
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
 	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself, into `chosen`. Those
 	//! left out that there is room for come into `dropped`.

@@ -75,18 +75,24 @@ private:
 		return node_pages.Contains(graph.layout.PageOf(node).value);
 	}
 
+	//! Calls `run(id)` for each page, which is in `page` then.
 	template <class FUNCTION>
-	void ForEachView(FUNCTION &&run) {
+	void ForEachPage(FUNCTION &&run) {
 		for (const auto &[first, count] : node_pages.All()) {
 			for (uint32_t i = 0; i < count && violations.size() < violation_max; i++) {
 				try {
 					file.ReadPage(PageId(first + i), PageKind::NODES, page.span());
-					ForEachNodeOf(graph, page.data(), PageId(first + i), run);
+					run(PageId(first + i));
 				} catch (const CorruptionError &error) {
 					Report(error.what());
 				}
 			}
 		}
+	}
+
+	template <class FUNCTION>
+	void ForEachView(FUNCTION &&run) {
+		ForEachPage([&](PageId id) { ForEachNodeOf(graph, page.data(), id, run); });
 	}
 
 	void CheckNode(NodeId id, const NodeView &node) {
@@ -121,11 +127,16 @@ private:
 		window.scalars.resize(window.count);
 		window.codes.resize(window.count * code_bytes);
 		std::vector<float> scratch;
-		ForEachView([&](NodeId id, const NodeView &node) {
-			const uint64_t at = id.value - first; // wraps below the window
-			if (at < window.count) {
-				window.scalars[at] =
-				    graph.quantizer.Encode(node.Vector(decoded.data()), window.codes.data() + at * code_bytes, scratch);
+		// Of all places: a node without row and edges looks like one that is free, but edges may lead to it.
+		ForEachPage([&](PageId page_id) {
+			for (uint32_t place = 0; place < graph.layout.nodes_per_page; place++) {
+				const NodeId id(page_id.value * graph.layout.nodes_per_page + place);
+				const uint64_t at = id.value - first; // wraps below the window
+				if (at < window.count) {
+					const NodeView node(graph.layout, page.data(), id, graph.node_end);
+					window.scalars[at] = graph.quantizer.Encode(node.Vector(decoded.data()),
+					                                            window.codes.data() + at * code_bytes, scratch);
+				}
 			}
 		});
 		ForEachView([&](NodeId id, const NodeView &node) {

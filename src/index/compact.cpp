@@ -168,7 +168,9 @@ ExtentSet Maintenance::RemoveNodes(const RowSet &dead_nodes) {
 			for (uint32_t place = 0; place < layout.nodes_per_page; place++) {
 				const NodeId node(page.value * layout.nodes_per_page + place);
 				const NodeView view(layout, present.data(), node, graph.node_end);
-				const bool is_used = view.Row() != NO_ROW || view.Degree() > 0;
+				// One without row and edges may have edges to it. Only maintenance changes that set.
+				const bool is_used =
+				    view.Row() != NO_ROW || view.Degree() > 0 || state.cleared_nodes.Contains(AsSetMember(node));
 				is_empty = is_empty && (!is_used || dead_nodes.Contains(AsSetMember(node)));
 			}
 		}

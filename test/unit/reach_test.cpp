@@ -3,6 +3,7 @@
 #include "base/random.hpp"
 #include "fuzz/index_image.hpp"
 #include "index/index_state.hpp"
+#include "unit/index_rows.hpp"
 
 #include <gtest/gtest.h>
 #include <set>
@@ -135,6 +136,23 @@ TEST(Reach, RowsBehindADroppedAnchorAreFoundOut) {
 		});
 		ExpectAsBruteForce(image, edges);
 	}
+}
+
+//! It looks like a place that was never used, but is none while edges lead to it.
+TEST(Reach, ANodeWithoutEdgesWhoseRowIsReplacedStaysSound) {
+	std::vector<Edge> edges;
+	constexpr uint32_t NODE = 50;
+	const IndexImage image = WithEdges(edges, [&](const Edge &edge) {
+		return edge.source == NODE ? Fate::DROPPED : edge.is_anchor ? Fate::ANCHOR : Fate::PLAIN;
+	});
+	const auto index = OpenImage(image);
+	const RowId row_id = *index->ReadNodes(NodeId(NODE), 1).front().row_id;
+	AppendRow(*index, row_id, MakeVector(image.configuration.dims, ElementType::FLOAT32, 999));
+	while (index->Merge(64, Never)) {
+	}
+	EXPECT_EQ(index->Verify(), std::vector<std::string>());
+	index->Compact(Never);
+	EXPECT_EQ(index->Verify(), std::vector<std::string>());
 }
 
 TEST(Reach, OfRandomGraphsIsThatOfBruteForce) {

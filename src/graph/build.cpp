@@ -16,8 +16,6 @@ constexpr size_t ITEM_SIZE = 32;
 constexpr size_t BATCH_SIZE_MIN = 256, BATCH_SIZE_MAX = 16384;
 //! A batch is at most this share of the nodes linked before it.
 constexpr size_t BATCH_SHARE = 50;
-//! Lists are filled to this degree while building; the blocks' remaining room is filled when they are written.
-constexpr uint32_t FILL_DEGREE_MAX = 32;
 //! Of a node's list, which begins with the nearest that RobustPrune chose, so many are asked for their neighbours.
 constexpr size_t FILLING_NEIGHBORS_MAX = 16;
 constexpr uint32_t CONNECTING_ROUNDS_MAX = 8;

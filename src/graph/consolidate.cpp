@@ -54,7 +54,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 	seen.Clear();
 	candidates.clear();
 	std::vector<float> decoded(graph.layout.dims);
-	space.AddVector(node.Vector(decoded.data()));
+	space.AddNode(node.Vector(decoded.data()));
 	seen.Insert(id);
 	for (const uint16_t i : own) {
 		seen.Insert(node.Neighbor(i));
@@ -106,11 +106,7 @@ bool ConsolidateBatch::Plan(NodeId id) {
 }
 
 void ConsolidateBatch::ChooseEdges(const NodeView &node, const std::vector<uint16_t> &own) {
-	scored.clear();
-	for (uint32_t position = 1; position < space.Count(); position++) {
-		scored.push_back({space.Distance(0, position), NodeId(position)});
-	}
-	std::sort(scored.begin(), scored.end());
+	space.ScoreNeighbors(scored);
 	const auto is_own = [&](const ScoredNode &edge) { return edge.node.value <= own.size(); };
 	const auto is_kept = [&](const ScoredNode &edge) { return is_own(edge) && !node.IsFill(own[edge.node.value - 1]); };
 	chosen.clear();
@@ -128,6 +124,7 @@ void ConsolidateBatch::ChooseEdges(const NodeView &node, const std::vector<uint1
 		(is_chosen ? chosen : dropped).push_back(edge);
 	}
 	std::sort(chosen.begin(), chosen.end());
+	PutCopiesLast({graph.layout.max_degree}, chosen, dropped);
 }
 
 void ConsolidateBatch::FillRoom(const std::vector<uint16_t> &own, EdgeEdit &edit) const {

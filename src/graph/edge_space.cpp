@@ -42,6 +42,23 @@ void EdgeSpace::Finish(float loss) {
 	count++;
 }
 
+void EdgeSpace::AddNode(const float *vector) {
+	own_code.resize(quantizer->CodeBytes());
+	const CodeScalars scalars = quantizer->Encode(vector, own_code.data(), scratch);
+	own_decoded.resize(dims);
+	own_loss = quantizer->Decode(own_code.data(), scalars, levels, own_decoded.data());
+	AddVector(vector);
+}
+
+void EdgeSpace::ScoreNeighbors(std::vector<ScoredNode> &scored) const {
+	scored.clear();
+	for (uint32_t position = 1; position < count; position++) {
+		const bool is_copy = losses[position] == own_loss && AreEqual(own_decoded.data(), At(position));
+		scored.push_back({is_copy ? 0 : Distance(0, position), NodeId(position)});
+	}
+	std::sort(scored.begin(), scored.end());
+}
+
 uint32_t EdgeSpace::AddVector(const float *vector) {
 	float *target = Grow();
 	quantizer->Rotate(vector, target);
@@ -67,7 +84,16 @@ uint32_t EdgeSpace::AddFrom(const EdgeSpace &other, uint32_t position) {
 	return count - 1;
 }
 
+bool EdgeSpace::AreEqual(const float *a, const float *b) const {
+	// Nearly always the first number tells.
+	return *a == *b && std::memcmp(a, b, dims * sizeof(float)) == 0;
+}
+
 float EdgeSpace::Distance(uint32_t a, uint32_t b) const {
+	// What equal codes lost is the same as well, not orthogonal: they are of copies.
+	if (losses[a] == losses[b] && AreEqual(At(a), At(b))) {
+		return 0;
+	}
 	const Metric metric = quantizer->GetMetric();
 	if (metric == Metric::L2SQ) {
 		const float distance = SquaredL2(At(a), At(b), dims) + losses[a] + losses[b];

@@ -2,10 +2,12 @@
 //
 // RobustPrune needs a distance that behaves like a squared Euclidean one: |x - y|^2 for L2SQ, between unit vectors for
 // COSINE, and with one more coordinate for IP (see PruneDistance). Here every vector is rotated, as codes are, and what
-// a code lost counts into its length: the losses of two codes are orthogonal to all else, as good as always.
+// a code lost counts into its length: the losses of two codes are orthogonal to all else, as good as always. Equal
+// codes are those of copies, whose distance is 0.
 #pragma once
 
 #include "base/aligned_buffer.hpp"
+#include "graph/prune.hpp"
 #include "vector/quantizer.hpp"
 
 #include <vector>
@@ -29,6 +31,11 @@ public:
 	size_t Count() const {
 		return count;
 	}
+	//! The node whose neighbours follow, at position 0 of an empty space. `vector`: `dims` floats, in the original
+	//! space.
+	void AddNode(const float *vector);
+	//! All others by their distance from the node: 0 for copies of it, also where these are known by their codes.
+	void ScoreNeighbors(std::vector<ScoredNode> &scored) const;
 	//! Returns the position. `vector`: `dims` floats, in the original space.
 	uint32_t AddVector(const float *vector);
 	//! The same for a space without codes, where a rotation would change no distance.
@@ -41,6 +48,7 @@ public:
 	float Distance(uint32_t a, uint32_t b) const;
 
 private:
+	bool AreEqual(const float *a, const float *b) const;
 	float *Grow();
 	void Finish(float loss);
 	const float *At(uint32_t position) const {
@@ -57,6 +65,10 @@ private:
 	std::vector<float> norms;
 	//! Squared length that is not in `vectors`.
 	std::vector<float> losses;
+	//! The node's own code, as it is and decoded, and what it lost.
+	std::vector<uint8_t> own_code;
+	std::vector<float> own_decoded;
+	float own_loss = 0;
 	std::vector<uint8_t> levels;
 	std::vector<float> scratch;
 };

@@ -94,8 +94,14 @@ void MergeBatch::Link(uint32_t index) {
 		scored.push_back({space.Distance(self, position), NodeId(position)});
 	}
 	std::sort(scored.begin(), scored.end());
+	PruneLimits link_limits = limits;
+	if (!scored.empty() && scored.front().distance <= 0) {
+		// Copies were a part of what the search found, and leave few to choose; in a build, fill is linked both ways
+		// too.
+		link_limits.fill_degree = std::min(limits.max_degree, FILL_DEGREE_MAX);
+	}
 	RobustPrune(
-	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	    scored, link_limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
 	dropped.resize(std::min<size_t>(dropped.size(), graph.layout.max_degree));
 	FindCodes(chosen, edges[index].chosen);
 	FindCodes(dropped, edges[index].fill);
@@ -203,11 +209,7 @@ NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 }
 
 void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anchor) {
-	scored.clear();
-	for (uint32_t position = 1; position < space.Count(); position++) {
-		scored.push_back({space.Distance(0, position), NodeId(position)});
-	}
-	std::sort(scored.begin(), scored.end());
+	space.ScoreNeighbors(scored);
 	RobustPrune(
 	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
 	KeepForced(
@@ -227,7 +229,7 @@ void MergeBatch::AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_an
 		return;
 	}
 	space.Clear();
-	space.AddFrom(batch_space, target);
+	space.AddNode(AsFloats(target, widened));
 	for (const NodeEdge &edge : list) {
 		space.AddCode(edge.code, edge.scalars);
 	}
@@ -364,7 +366,7 @@ void MergeBatch::ChooseEdges(const NodeView &node, size_t begin, size_t end, Edg
 	// Position 0 is the target, then its neighbours in order, then the new ones.
 	space.Clear();
 	std::vector<float> decoded(graph.layout.dims);
-	space.AddVector(node.Vector(decoded.data()));
+	space.AddNode(node.Vector(decoded.data()));
 	for (uint32_t i = 0; i < node.Degree(); i++) {
 		space.AddCode(node.Code(i), node.Scalars(i));
 	}

@@ -19,6 +19,9 @@ struct ScoredNode {
 	}
 };
 
+//! While a graph is built, lists are filled to this degree; the blocks' remaining room is filled when they are written.
+constexpr uint32_t FILL_DEGREE_MAX = 32;
+
 struct PruneLimits {
 	//! At most so many neighbours are chosen.
 	uint32_t max_degree = 0;
@@ -28,11 +31,23 @@ struct PruneLimits {
 	//! Factor of the distance as it is, squared for all our metrics. Squaring alpha too keeps more long edges in place
 	//! of near ones: recall@10 of imdb-pvdbow-384-cos at L = 100 falls from 0.973 to 0.956, of others by up to 0.003.
 	float alpha = 1;
+
+	//! Of copies of the node itself at most so many are chosen: each is an answer whenever the node is, and nearly
+	//! nobody else leads to it. More of them are reached over these.
+	size_t OwnCopiesMax() const {
+		return std::max(1U, max_degree / 8);
+	}
 };
+
+//! Moves copies behind all others in `dropped`, which may fill room: a second copy leads nowhere else. Copies are those
+//! exactly as far as one of `chosen` or one before; of the node's own, at distance 0, those beyond their limit. Both
+//! ascend by distance.
+void PutCopiesLast(const PruneLimits &limits, const std::vector<ScoredNode> &chosen, std::vector<ScoredNode> &dropped);
 
 //! Chooses out-neighbours of a node from `candidates` (ascending, distinct, without the node itself) into `chosen`:
 //! ascending by distance those that the rule chooses, whose number it returns, then those that only fill. A candidate c
-//! is dropped if some chosen s has alpha * d(s, c) <= d(node, c).
+//! is dropped if some chosen s has alpha * d(s, c) <= d(node, c); copies of the node itself, at distance 0, are dropped
+//! only beyond their limit. `dropped`: what may fill first comes first.
 //! `is_settled(node)`: of which an earlier call for the same node chose all together. They do not drop each other, so
 //! only distances to others are computed, and a list of R that few are added to costs O(R) instead of O(R^2).
 //! `distance` is symmetric: (NodeId, NodeId), or, for all at once, (NodeId, Span<const NodeId>, float *). Cost:
@@ -64,7 +79,7 @@ size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits 
 		}
 	};
 	const auto drops = [&](float between, uint32_t other) {
-		return limits.alpha * between <= candidates[other].distance;
+		return candidates[other].distance > 0 && limits.alpha * between <= candidates[other].distance;
 	};
 	// When it was the turn of settled ones, none of these asked what it drops.
 	const auto is_dropped_by_settled = [&](uint32_t candidate) {
@@ -72,6 +87,12 @@ size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits 
 		return std::any_of(distances.begin(), distances.end(),
 		                   [&](float between) { return drops(between, candidate); });
 	};
+	const auto is_own_copy = [](const ScoredNode &candidate) { return candidate.distance <= 0; };
+	const auto own_end = std::find_if_not(candidates.begin(), candidates.end(), is_own_copy) - candidates.begin();
+	if (const auto own_max = ptrdiff_t(limits.OwnCopiesMax()); own_end > own_max) {
+		std::fill(is_dropped.begin() + own_max, is_dropped.begin() + own_end, uint8_t(1));
+		open.erase(open.begin() + own_max, open.begin() + own_end);
+	}
 	size_t turn = 0;
 	while (turn < open.size() && turn < limits.max_degree) {
 		const uint32_t position = open[turn];
@@ -104,6 +125,7 @@ size_t RobustPrune(const std::vector<ScoredNode> &candidates, const PruneLimits 
 			dropped.push_back(candidates[i]);
 		}
 	}
+	PutCopiesLast(limits, chosen, dropped);
 	const size_t fill_count =
 	    std::min<size_t>(dropped.size(), limits.fill_degree - std::min<size_t>(limits.fill_degree, turn));
 	chosen.insert(chosen.end(), dropped.begin(), dropped.begin() + ptrdiff_t(fill_count));

@@ -203,6 +203,37 @@ TEST(RobustPrune, ChoosesTheSameWithoutTheDistancesBetweenWhatItChoseBefore) {
 	EXPECT_LT(counts[1], counts[0] * 2 / 3) << "distances computed anew and with what was chosen before";
 }
 
+TEST(RobustPrune, LinksCopiesOfTheNodeAndFillsWithOtherCopiesLast) {
+	constexpr PruneLimits LIMITS = {32, 0, 1.2F};
+	constexpr size_t COPIES = 6;
+	Random random(13);
+	std::vector<float> points(1 + COPIES, 0.0F);
+	for (int point = 0; point < 40; point++) {
+		points.insert(points.end(), COPIES, float(1 + random.Next() % 100000) / 100.0F);
+	}
+	const auto distance = [&](NodeId a, NodeId b) { return std::fabs(points[a.value] - points[b.value]); };
+	std::vector<ScoredNode> candidates, chosen, dropped;
+	for (uint32_t i = 1; i < points.size(); i++) {
+		candidates.push_back({distance(NodeId(0), NodeId(i)), NodeId(i)});
+	}
+	std::sort(candidates.begin(), candidates.end());
+	RobustPrune(candidates, LIMITS, distance, chosen, dropped);
+	EXPECT_EQ(chosen.size() + dropped.size(), candidates.size());
+	// Of the node's own copies as many as the limit says; of any other vector one.
+	const auto is_own = [](const ScoredNode &neighbor) { return neighbor.distance <= 0; };
+	EXPECT_EQ(size_t(std::count_if(chosen.begin(), chosen.end(), is_own)), LIMITS.OwnCopiesMax());
+	std::set<float> met;
+	for (const ScoredNode &neighbor : chosen) {
+		EXPECT_TRUE(met.insert(points[neighbor.node.value]).second || is_own(neighbor));
+	}
+	// Each vector that is left comes once before the first copy.
+	const size_t left = 41 - met.size();
+	EXPECT_GT(left, 0U);
+	for (size_t i = 0; i < dropped.size(); i++) {
+		EXPECT_EQ(met.insert(points[dropped[i].node.value]).second, i < left);
+	}
+}
+
 TEST(NodeSet, EqualsAStandardSet) {
 	Random random(9);
 	NodeSet nodes;

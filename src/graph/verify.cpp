@@ -33,6 +33,12 @@ void ForEachNodeOf(const Graph &graph, const uint8_t *page, PageId id, FUNCTION 
 	}
 }
 
+uint32_t BitsOf(float value) {
+	uint32_t bits = 0;
+	std::memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
 class GraphVerifier {
 public:
 	GraphVerifier(const Graph &graph_p, const ExtentSet &node_pages_p, const PageFile &file_p, size_t violation_max_p)
@@ -153,10 +159,10 @@ private:
 	bool EdgeEquals(const NodeView &node, uint32_t edge, const CodeWindow &window, uint64_t at) const {
 		const uint32_t code_bytes = graph.layout.code_bytes;
 		const CodeScalars &scalars = window.scalars[at];
-		// Bytes are compared, as a scalar may be NaN where vectors are as large as floats get.
+		// Bits are compared, as a scalar may be NaN where vectors are as large as floats get.
 		return node.Scalars(edge).reference == scalars.reference &&
-		       std::memcmp(node.Factors() + edge, &scalars.factor, sizeof(float)) == 0 &&
-		       std::memcmp(node.Biases() + edge, &scalars.bias, sizeof(float)) == 0 &&
+		       BitsOf(node.Factors()[edge]) == BitsOf(scalars.factor) &&
+		       BitsOf(node.Biases()[edge]) == BitsOf(scalars.bias) &&
 		       std::memcmp(node.Codes() + size_t(edge) * code_bytes, window.codes.data() + at * code_bytes,
 		                   code_bytes) == 0;
 	}

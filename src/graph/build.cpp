@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "graph/nearest_list.hpp"
 #include "graph/node_set.hpp"
 
 #include <algorithm>
@@ -43,35 +44,29 @@ void ForItem(size_t item, size_t size, size_t count, FUNCTION &&run) {
 
 //! What one search or prune needs; made once an item.
 struct GraphBuilder::Scratch {
-	struct ListEntry {
-		ScoredNode scored;
-		bool is_expanded;
-	};
-
-	Scratch(const BuildSpace &space, size_t list_size) : distance(space) {
-		list.reserve(list_size + 1);
+	explicit Scratch(const BuildSpace &space) : distance(space) {
 	}
 
-	//! Puts `unseen` with their distances from `point` into `measured`.
+	//! Puts the distances of `unseen` from `point` into `distances`.
 	void Measure(const BuildSpace &space) {
 		distances.resize(unseen.size());
 		space.Distances(point, Span<const NodeId>(unseen.data(), unseen.size()), distances.data());
-		measured.clear();
+	}
+	//! Makes `unseen` the candidates.
+	void MeasureCandidates(const BuildSpace &space) {
+		Measure(space);
+		candidates.clear();
 		for (size_t i = 0; i < unseen.size(); i++) {
-			measured.push_back({distances[i], unseen[i]});
+			candidates.push_back({distances[i], unseen[i]});
 		}
 	}
 
 	BuildSpace::Point point;
 	BuildDistance distance;
 
-	//! Sorted list of the nearest found, at most list_size.
-	std::vector<ListEntry> list;
-	//! Nodes that the last search expanded, and what else is in its list, ascending by distance.
-	std::vector<ScoredNode> found;
+	NearestList nearest;
 	std::vector<NodeId> unseen;
 	std::vector<float> distances;
-	std::vector<ScoredNode> measured;
 	std::vector<ScoredNode> candidates, chosen, dropped;
 	NodeSet seen, settled;
 };
@@ -140,7 +135,7 @@ void GraphBuilder::StartBatch(Phase &phase) {
 	phase.progress_begin = LinkedShare(batch_begin);
 	phase.progress_end = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.run = [this, count](size_t item) {
-		Scratch scratch(space, parameters.list_size);
+		Scratch scratch(space);
 		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(order[batch_begin + i]), scratch); });
 	};
 	has_back_edges_due = true;
@@ -173,38 +168,24 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 	phase.progress_begin = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.progress_end = LinkedShare(batch_end);
 	phase.run = [this, group_count](size_t item) {
-		Scratch scratch(space, parameters.list_size);
+		Scratch scratch(space);
 		ForItem(item, ITEM_SIZE, group_count, [&](size_t group) { AddBackEdges(group, scratch); });
 	};
 }
 
+//! Makes the nearest linked nodes the candidates.
 void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
-	scratch.list.clear();
-	scratch.found.clear();
+	scratch.nearest.Start(parameters.list_size);
 	scratch.seen.Clear();
 	space.Load(node, scratch.point);
-	// No entry before it is left to expand.
-	size_t first_open = 0;
-	// Place in the list of the nearest that the last expanded node led to.
-	size_t best_place = 0;
-	const auto offer = [&](const ScoredNode &scored) {
-		if (scratch.list.size() == parameters.list_size && !(scored < scratch.list.back().scored)) {
-			return;
-		}
-		const auto position =
-		    std::upper_bound(scratch.list.begin(), scratch.list.end(), scored,
-		                     [](const ScoredNode &a, const Scratch::ListEntry &b) { return a < b.scored; });
-		const auto place = size_t(position - scratch.list.begin());
-		first_open = std::min(first_open, place);
-		best_place = std::min(best_place, place);
-		scratch.list.insert(position, {scored, false});
-		if (scratch.list.size() > parameters.list_size) {
-			scratch.list.pop_back();
-		}
-	};
+	// Returns the best place that one of `unseen` gets among the nearest.
 	const auto offer_unseen = [&]() {
 		scratch.Measure(space);
-		std::for_each(scratch.measured.begin(), scratch.measured.end(), offer);
+		size_t best_place = parameters.list_size;
+		for (size_t i = 0; i < scratch.unseen.size(); i++) {
+			best_place = std::min(best_place, scratch.nearest.Offer(scratch.distances[i], scratch.unseen[i]));
+		}
+		return best_place;
 	};
 	scratch.unseen.clear();
 	scratch.seen.Insert(node);
@@ -220,40 +201,28 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 		start_at(reference_starts[(node.value + i * reference_starts.size() / spread_count) % reference_starts.size()]);
 	}
 	offer_unseen();
+	const size_t nearest_count = std::min<size_t>(NEAREST_COUNT, parameters.list_size);
 	for (size_t fruitless = 0; fruitless < PATIENCE;) {
-		const auto next = std::find_if(scratch.list.begin() + ptrdiff_t(first_open), scratch.list.end(),
-		                               [](const Scratch::ListEntry &entry) { return !entry.is_expanded; });
-		if (next == scratch.list.end()) {
+		const NodeId expanded = scratch.nearest.ExpandNext();
+		if (expanded == NO_NODE) {
 			break;
 		}
-		next->is_expanded = true;
-		first_open = size_t(next - scratch.list.begin()) + 1;
-		const ScoredNode expanded = next->scored;
-		scratch.found.push_back(expanded);
-		scratch.unseen.clear();
-		for (const uint32_t neighbor : Neighbors(expanded.node)) {
-			if (scratch.seen.Insert(NodeId(neighbor))) {
-				space.Prefetch(NodeId(neighbor));
-				scratch.unseen.push_back(NodeId(neighbor));
-			}
+		const Span<const uint32_t> neighbors = Neighbors(expanded);
+		scratch.unseen.resize(neighbors.size());
+		scratch.unseen.resize(scratch.seen.InsertAll(neighbors, scratch.unseen.data()));
+		for (const NodeId unseen : scratch.unseen) {
+			space.Prefetch(unseen);
 		}
-		best_place = scratch.list.size();
-		offer_unseen();
-		fruitless = best_place < NEAREST_COUNT ? 0 : fruitless + 1;
+		fruitless = offer_unseen() < nearest_count ? 0 : fruitless + 1;
 	}
-	for (const Scratch::ListEntry &entry : scratch.list) {
-		if (!entry.is_expanded) {
-			scratch.found.push_back(entry.scored);
-		}
-	}
-	std::sort(scratch.found.begin(), scratch.found.end());
+	scratch.nearest.CopyTo(scratch.candidates);
 }
 
-//! Takes the neighbours of `node` from `candidates`. Those in scratch.settled were chosen for it before.
-void GraphBuilder::ChooseNeighbors(NodeId node, const std::vector<ScoredNode> &candidates, Scratch &scratch) {
+//! Takes the neighbours of `node` from the candidates. Those in scratch.settled were chosen for it before.
+void GraphBuilder::ChooseNeighbors(NodeId node, Scratch &scratch) {
 	const auto is_settled = [&](NodeId candidate) { return scratch.settled.Contains(candidate); };
 	const size_t settled_count =
-	    RobustPrune(candidates, Limits(), scratch.distance, is_settled, scratch.chosen, scratch.dropped);
+	    RobustPrune(scratch.candidates, Limits(), scratch.distance, is_settled, scratch.chosen, scratch.dropped);
 	LMD_DCHECK(scratch.chosen.size() <= parameters.max_degree, "a list is longer than a block has room for");
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree);
 	std::transform(scratch.chosen.begin(), scratch.chosen.end(), target,
@@ -268,7 +237,7 @@ void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
 	}
 	SearchFor(node, scratch);
 	scratch.settled.Clear();
-	ChooseNeighbors(node, scratch.found, scratch);
+	ChooseNeighbors(node, scratch);
 }
 
 void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
@@ -292,8 +261,7 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 	for (size_t i = begin; i < end; i++) {
 		scratch.unseen.push_back(NodeId(back_edges[i].source));
 	}
-	scratch.Measure(space);
-	scratch.candidates = scratch.measured;
+	scratch.MeasureCandidates(space);
 	std::sort(scratch.candidates.begin(), scratch.candidates.end());
 	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
 	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
@@ -302,7 +270,7 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 	for (size_t i = 0; i < settled_degrees[target.value]; i++) {
 		scratch.settled.Insert(NodeId(own[i]));
 	}
-	ChooseNeighbors(target, scratch.candidates, scratch);
+	ChooseNeighbors(target, scratch);
 }
 
 bool GraphBuilder::MarkReachable(NodeId node) {
@@ -351,7 +319,7 @@ bool GraphBuilder::StartConnecting(Phase &phase) {
 }
 
 void GraphBuilder::ConnectSome() {
-	Scratch scratch(space, parameters.list_size);
+	Scratch scratch(space);
 	for (size_t steps = 0; steps < CONNECTING_STEPS;) {
 		if (!pending.empty()) {
 			const NodeId node(pending.back());
@@ -396,7 +364,7 @@ void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
 	SearchFor(node, scratch);
 	const uint32_t forced_max = std::max(1U, parameters.max_degree / 2);
 	NodeId parent = last_connected;
-	for (const ScoredNode &found : scratch.found) {
+	for (const ScoredNode &found : scratch.candidates) {
 		if (is_reachable[found.node.value] && forced_degrees[found.node.value] < forced_max &&
 		    FindSpareEdge(found.node)) {
 			parent = found.node;
@@ -423,7 +391,7 @@ void GraphBuilder::StartFilling(Phase &phase) {
 	phase.name = "filling";
 	phase.item_count = (degrees.size() + ITEM_SIZE - 1) / ITEM_SIZE;
 	phase.run = [this](size_t item) {
-		Scratch scratch(space, parameters.list_size);
+		Scratch scratch(space);
 		ForItem(item, ITEM_SIZE, degrees.size(), [&](size_t i) { FillNode(NodeId(uint32_t(i)), scratch); });
 	};
 	phase.progress_begin = 1 - FILLED_SHARE;
@@ -452,8 +420,7 @@ void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
 		}
 	}
 	space.Load(node, scratch.point);
-	scratch.Measure(space);
-	scratch.candidates = scratch.measured;
+	scratch.MeasureCandidates(space);
 	const size_t added = std::min(room, scratch.candidates.size());
 	std::partial_sort(scratch.candidates.begin(), scratch.candidates.begin() + added, scratch.candidates.end());
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree) + own.size();

@@ -71,7 +71,7 @@ private:
 	std::optional<uint16_t> FindSpareEdge(NodeId parent) const;
 	void FillNode(NodeId node, Scratch &scratch);
 	void SearchFor(NodeId node, Scratch &scratch) const;
-	void ChooseNeighbors(NodeId node, const std::vector<ScoredNode> &candidates, Scratch &scratch);
+	void ChooseNeighbors(NodeId node, Scratch &scratch);
 	//! False: it was reachable before.
 	bool MarkReachable(NodeId node);
 	void ReleaseAllButEdges();

@@ -23,6 +23,9 @@ public:
 		count++;
 		return true;
 	}
+	//! Inserts `nodes`, puts those that were not in the set into `inserted`, which has room for all, and returns their
+	//! number.
+	size_t InsertAll(Span<const uint32_t> nodes, NodeId *inserted);
 	bool Contains(NodeId node) const {
 		return !table.empty() && table[PositionOf(node.value + 1)] != 0;
 	}
@@ -30,10 +33,11 @@ public:
 	void Clear();
 
 private:
+	//! Fibonacci hashing: 2^32 divided by the golden ratio.
+	static constexpr uint32_t HASH_FACTOR = 2654435769U;
+
 	//! Where the key is, or the free place where it belongs.
 	size_t PositionOf(uint32_t key) const {
-		// Fibonacci hashing: 2^32 divided by the golden ratio.
-		constexpr uint32_t HASH_FACTOR = 2654435769U;
 		const size_t mask = table.size() - 1;
 		size_t position = (key * HASH_FACTOR) & mask;
 		while (table[position] != 0 && table[position] != key) {

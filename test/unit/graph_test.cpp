@@ -2,6 +2,7 @@
 // its definition; the set of met nodes equals std::set; phases run every item once and rethrow the first failure.
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "graph/nearest_list.hpp"
 #include "graph/node.hpp"
 #include "graph/node_set.hpp"
 #include "graph/phases.hpp"
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -243,7 +245,56 @@ TEST(NodeSet, EqualsAStandardSet) {
 			const auto node = uint32_t(random.Next() % 15000);
 			EXPECT_EQ(nodes.Insert(NodeId(node)), expected.insert(node).second);
 		}
+		for (int i = 0; i < 300; i++) {
+			std::vector<uint32_t> added(size_t(random.Next() % 40));
+			std::generate(added.begin(), added.end(), [&] { return uint32_t(random.Next() % 20000); });
+			std::vector<NodeId> fresh(added.size()), expected_fresh;
+			for (const uint32_t node : added) {
+				if (expected.insert(node).second) {
+					expected_fresh.push_back(NodeId(node));
+				}
+			}
+			fresh.resize(nodes.InsertAll(added, fresh.data()));
+			EXPECT_EQ(fresh, expected_fresh);
+		}
 		nodes.Clear();
+	}
+}
+
+TEST(NearestList, HoldsTheNearestInOrderAndExpandsEachOnce) {
+	Random random(3);
+	NearestList nearest;
+	for (const size_t capacity : {size_t(1), size_t(2), size_t(7), size_t(100)}) {
+		for (int round = 0; round < 20; round++) {
+			nearest.Start(capacity);
+			std::vector<ScoredNode> offered, listed;
+			std::set<uint32_t> expanded;
+			for (uint32_t node = 0; node < 300; node++) {
+				// Few different distances, the largest and the smallest among them.
+				const uint64_t kind = random.Next() % 32;
+				const float distance = kind == 0 ? 0 : kind == 1 ? std::numeric_limits<float>::infinity() : float(kind);
+				offered.push_back({distance, NodeId(UINT32_MAX - 1 - node)});
+				std::sort(offered.begin(), offered.end());
+				const auto is_it = [&](const ScoredNode &other) { return other.node.value == UINT32_MAX - 1 - node; };
+				const auto place = size_t(std::find_if(offered.begin(), offered.end(), is_it) - offered.begin());
+				EXPECT_EQ(nearest.Offer(distance, NodeId(UINT32_MAX - 1 - node)), std::min(place, capacity));
+				offered.resize(std::min(offered.size(), capacity));
+				nearest.CopyTo(listed);
+				ASSERT_EQ(listed.size(), offered.size());
+				for (size_t i = 0; i < listed.size(); i++) {
+					EXPECT_EQ(listed[i].node, offered[i].node);
+					EXPECT_EQ(listed[i].distance, offered[i].distance);
+				}
+				if (random.Next() % 3 == 0) {
+					const auto open = std::find_if(offered.begin(), offered.end(), [&](const ScoredNode &other) {
+						return expanded.count(other.node.value) == 0;
+					});
+					const NodeId next = nearest.ExpandNext();
+					EXPECT_EQ(next, open == offered.end() ? NO_NODE : open->node);
+					expanded.insert(next.value);
+				}
+			}
+		}
 	}
 }
 

@@ -14,8 +14,10 @@ constexpr size_t FINISHED_MAX = 8;
 } // namespace
 
 GraphWriter::GraphWriter(BuildRows &rows_p, const GraphBuilder &builder_p, const Quantizer &quantizer_p,
-                         const NodeLayout &layout_p, const std::vector<RowId> &row_ids_p, PageFile &file_p)
-    : rows(rows_p), builder(builder_p), quantizer(quantizer_p), layout(layout_p), row_ids(row_ids_p), file(file_p) {
+                         const NodeLayout &layout_p, const std::vector<RowId> &row_ids_p,
+                         const std::vector<uint16_t> &references_p, PageFile &file_p)
+    : rows(rows_p), builder(builder_p), quantizer(quantizer_p), layout(layout_p), row_ids(row_ids_p),
+      references(references_p), file(file_p) {
 }
 
 uint64_t GraphWriter::MemoryBytes(const NodeLayout &layout, size_t count) {
@@ -52,7 +54,8 @@ void GraphWriter::StartEncoding(Phase &phase) {
 void GraphWriter::EncodeBlock(const std::pair<uint32_t, size_t> &block) {
 	std::vector<float> scratch;
 	rows.ForEachNode(block, [&](NodeId node, const float *vector) {
-		scalars[node.value] = quantizer.Encode(vector, codes.data() + node.value * size_t(layout.code_bytes), scratch);
+		uint8_t *code = codes.data() + node.value * size_t(layout.code_bytes);
+		scalars[node.value] = quantizer.Encode(vector, references[node.value], code, scratch);
 	});
 }
 

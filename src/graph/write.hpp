@@ -15,9 +15,11 @@ namespace lm_diskann {
 //! Writes the graph of a finished GraphBuilder into an empty page file, nodes 0..n-1 into pages 0..
 class GraphWriter {
 public:
-	//! `rows_p` are arranged; `row_ids[node]`: the row of each node. All arguments outlive the writer.
+	//! `rows_p` are arranged; `row_ids[node]`: the row of each node, `references[node]`: its nearest reference. All
+	//! arguments outlive the writer.
 	GraphWriter(BuildRows &rows_p, const GraphBuilder &builder_p, const Quantizer &quantizer_p,
-	            const NodeLayout &layout_p, const std::vector<RowId> &row_ids_p, PageFile &file_p);
+	            const NodeLayout &layout_p, const std::vector<RowId> &row_ids_p,
+	            const std::vector<uint16_t> &references_p, PageFile &file_p);
 
 	static uint64_t MemoryBytes(const NodeLayout &layout, size_t count);
 
@@ -38,6 +40,7 @@ private:
 	const Quantizer &quantizer;
 	const NodeLayout &layout;
 	const std::vector<RowId> &row_ids;
+	const std::vector<uint16_t> &references;
 	PageFile &file;
 	std::vector<CodeScalars> scalars;
 	AlignedBuffer<uint8_t> codes;

@@ -43,7 +43,7 @@ BuildPlan PlanWithBits(uint32_t bits, const IndexConfiguration &configuration, c
 	plan.arranging_bytes = fixed_bytes + std::max(ordering_bytes, row_count * (4 + 8 + 2) + space_bytes);
 	plan.linking_bytes = fixed_bytes + row_count * (8 + 2) + space_bytes +
 	                     GraphBuilder::MemoryBytes(configuration.max_degree, row_count);
-	plan.writing_bytes = fixed_bytes + row_count * 8 +
+	plan.writing_bytes = fixed_bytes + row_count * (8 + 2) +
 	                     GraphBuilder::FinalMemoryBytes(configuration.max_degree, row_count) +
 	                     GraphWriter::MemoryBytes(layout, row_count) + rows.BucketBytes(row_count);
 	return plan;

@@ -222,15 +222,15 @@ bool IndexBuilder::Impl::NextGraphPhase(Phase &phase) {
 			return true;
 		}
 		space.reset();
-		references = std::vector<uint16_t>();
 		EnterPhases(plan.writing_bytes);
-		writer = std::make_unique<GraphWriter>(rows, *builder, *quantizer, layout, row_ids, *file);
+		writer = std::make_unique<GraphWriter>(rows, *builder, *quantizer, layout, row_ids, references, *file);
 	}
 	if (writer->NextPhase(phase)) {
 		phase.Rescale(LINKED, WRITTEN);
 		return true;
 	}
 	writer.reset();
+	references = std::vector<uint16_t>();
 	builder.reset();
 	progress = WRITTEN;
 	return false;

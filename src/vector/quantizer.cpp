@@ -187,9 +187,14 @@ uint16_t Quantizer::NearestReference(const float *vector, std::vector<float> &sc
 }
 
 CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<float> &scratch) const {
+	return Encode(vector, NearestReference(vector, scratch), code, scratch);
+}
+
+CodeScalars Quantizer::Encode(const float *vector, uint16_t reference, uint8_t *code,
+                              std::vector<float> &scratch) const {
 	const size_t padded = PaddedDims(dims);
-	// [unit vector | rotated residual | levels as bytes | distances to references]
-	scratch.resize(std::max(scratch.size(), 2 * dims + padded / sizeof(float) + ReferenceCount()));
+	// [unit vector | rotated residual | levels as bytes]
+	scratch.resize(std::max(scratch.size(), 2 * dims + padded / sizeof(float)));
 	float *unit = scratch.data();
 	float *residual = unit + dims;
 	auto *levels = reinterpret_cast<uint8_t *>(residual + dims);
@@ -199,7 +204,7 @@ CodeScalars Quantizer::Encode(const float *vector, uint8_t *code, std::vector<fl
 		source = unit;
 	}
 	CodeScalars scalars;
-	scalars.reference = NearestOf(source, residual + dims + padded / sizeof(float));
+	scalars.reference = reference;
 	const float *rotated_reference = rotated_references.data() + scalars.reference * dims;
 	Rotate(source, residual);
 	for (size_t i = 0; i < dims; i++) {

@@ -108,6 +108,8 @@ public:
 	//! Encodes `vector` (`dims` floats, finite; not zero for COSINE) into `code` (CodeBytes() bytes).
 	//! `scratch` is grown once to what is needed.
 	CodeScalars Encode(const float *vector, uint8_t *code, std::vector<float> &scratch) const;
+	//! The same where the nearest reference is known.
+	CodeScalars Encode(const float *vector, uint16_t reference, uint8_t *code, std::vector<float> &scratch) const;
 	//! The vector a code stands for, rotated (distances stay what they are): `target` gets `dims` floats. Under COSINE
 	//! it has unit length but for what the code lost. Returns the squared length of that loss; for IP, whose codes do
 	//! not tell it, what is usual for the family. Finite for any bytes. `levels` is scratch.

@@ -15,6 +15,8 @@ constexpr uint32_t NOT_IN_BATCH = UINT32_MAX;
 constexpr uint32_t BEAM_WIDTH = 4;
 //! Nearest vectors of the batch that are candidates of each other; all of them while the graph is smaller than a batch.
 constexpr size_t BATCH_MATES_MAX = 24;
+//! A list of the batch grows to so many times what a block has room for before it is pruned; all are at the end.
+constexpr size_t PENDING_FACTOR = 2;
 //! Nodes below a full one that are asked for room for an anchor.
 constexpr size_t ANCHORS_BELOW_MAX = 1024;
 
@@ -44,6 +46,11 @@ bool MergeBatch::Plan() {
 			return false;
 		}
 		Link(i);
+	}
+	for (uint32_t i = 0; i < nodes.size(); i++) {
+		if (edges[i].chosen.size() > graph.layout.max_degree) {
+			PruneEdgesOf(i);
+		}
 	}
 	std::sort(back_edges.begin(), back_edges.end(), [](const BackEdge &a, const BackEdge &b) {
 		return a.target != b.target ? a.target < b.target : a.source < b.source;
@@ -104,6 +111,7 @@ void MergeBatch::Link(uint32_t index) {
 	    scored, link_limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
 	dropped.resize(std::min<size_t>(dropped.size(), graph.layout.max_degree));
 	FindCodes(chosen, edges[index].chosen);
+	edges[index].settled_count = chosen.size();
 	FindCodes(dropped, edges[index].fill);
 	if (chosen.empty() && nearest_dead != NO_NODE) {
 		// Nothing else is left around: searches come by the dead.
@@ -208,10 +216,16 @@ NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 	return anchor;
 }
 
-void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anchor) {
+void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_settled,
+                            const std::function<bool(uint32_t position)> &is_anchor) {
 	space.ScoreNeighbors(scored);
+	choice_distances += scored.size();
+	const auto distance = [this](NodeId a, NodeId b) {
+		choice_distances++;
+		return space.Distance(a.value, b.value);
+	};
 	RobustPrune(
-	    scored, limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	    scored, limits, distance, [&](NodeId position) { return is_settled(position.value); }, chosen, dropped);
 	KeepForced(
 	    scored, graph.layout.max_degree, [&](NodeId position) { return is_anchor(position.value); }, chosen);
 	const auto is_chosen = [&](const ScoredNode &neighbor) {
@@ -223,22 +237,27 @@ void MergeBatch::PruneSpace(const std::function<bool(uint32_t position)> &is_anc
 }
 
 void MergeBatch::AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor) {
-	std::vector<NodeEdge> &list = edges[target].chosen;
-	list.push_back(EdgeTo(source, is_anchor));
-	if (list.size() <= graph.layout.max_degree) {
-		return;
+	edges[target].chosen.push_back(EdgeTo(source, is_anchor));
+	if (edges[target].chosen.size() >= PENDING_FACTOR * graph.layout.max_degree) {
+		PruneEdgesOf(target);
 	}
+}
+
+void MergeBatch::PruneEdgesOf(uint32_t target) {
+	NewEdges &own = edges[target];
 	space.Clear();
 	space.AddNode(AsFloats(target, widened));
-	for (const NodeEdge &edge : list) {
+	for (const NodeEdge &edge : own.chosen) {
 		space.AddCode(edge.code, edge.scalars);
 	}
-	PruneSpace([&](uint32_t position) { return list[position - 1].is_anchor; });
+	PruneSpace([&](uint32_t position) { return position <= own.settled_count; },
+	           [&](uint32_t position) { return own.chosen[position - 1].is_anchor; });
 	std::vector<NodeEdge> kept;
 	for (const ScoredNode &neighbor : chosen) {
-		kept.push_back(list[neighbor.node.value - 1]);
+		kept.push_back(own.chosen[neighbor.node.value - 1]);
 	}
-	list.swap(kept);
+	own.settled_count = kept.size();
+	own.chosen.swap(kept);
 }
 
 void MergeBatch::AddVisited(const BeamSearch &search) {
@@ -375,9 +394,12 @@ void MergeBatch::ChooseEdges(const NodeView &node, size_t begin, size_t end, Edg
 	}
 	const uint32_t first_new = 1 + node.Degree();
 	const auto back_edge_at = [&](uint32_t position) { return back_edges[begin + position - first_new]; };
-	PruneSpace([&](uint32_t position) {
-		return position < first_new ? node.IsAnchor(position - 1) : back_edge_at(position).is_anchor;
-	});
+	// Those that came while there was room were not chosen against each other, but each was for its own node, by
+	// vectors instead of codes.
+	PruneSpace([&](uint32_t position) { return position < first_new && !node.IsFill(position - 1); },
+	           [&](uint32_t position) {
+		           return position < first_new ? node.IsAnchor(position - 1) : back_edge_at(position).is_anchor;
+	           });
 	const auto take = [&](const std::vector<ScoredNode> &neighbors, std::vector<uint16_t> &kept,
 	                      std::vector<NodeEdge> &added) {
 		for (const ScoredNode &neighbor : neighbors) {

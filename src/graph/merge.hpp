@@ -4,10 +4,11 @@
 //
 // A full target gives up edges that only fill its room, the farthest first, so a back-edge costs no choice as a rule.
 // When none is left RobustPrune chooses anew, over decoded codes, as a block holds its neighbours as nothing else; what
-// it leaves out fills the room again. A vector also has those before it in its batch as candidates, with back-edges
-// like any other. The first back-edge anchors the new node: it is never dropped, so every node can be reached over
-// anchors from an entry. Planning only reads, so it may take its time beside searches and checkpoints; applying is
-// short.
+// it leaves out fills the room again. Edges of the block that do not fill were chosen before, so it asks only what new
+// ones drop and what drops them: O(R) distances a back-edge. A vector also has those before it in its batch as
+// candidates, with back-edges like any other. The first back-edge anchors the new node: it is never dropped, so every
+// node can be reached over anchors from an entry. Planning only reads, so it may take its time beside searches and
+// checkpoints; applying is short.
 #pragma once
 
 #include "graph/edge_space.hpp"
@@ -54,6 +55,11 @@ public:
 		return scalars[index].reference;
 	}
 
+	//! Distances computed so far for choosing among the edges of full nodes.
+	uint64_t ChoiceDistances() const {
+		return choice_distances;
+	}
+
 private:
 	//! An edge that node `source` of the batch asks of `target`.
 	struct BackEdge {
@@ -64,6 +70,8 @@ private:
 	//! What is known of the edges of a new node: chosen ones, and nearer ones left out that may fill its block.
 	struct NewEdges {
 		std::vector<NodeEdge> chosen;
+		//! The first so many of `chosen` were chosen together.
+		size_t settled_count = 0;
 		std::vector<NodeEdge> fill;
 	};
 	//! Where a candidate's own vector and code come from.
@@ -91,9 +99,12 @@ private:
 	//! `full` itself or the first of those that anchors lead to from it that has room for one more.
 	NodeId FindRoomBelow(NodeId full) const;
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
+	//! Cuts the list of a node of the batch to what its block has room for.
+	void PruneEdgesOf(uint32_t target);
 	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself, into `chosen`. Those
-	//! left out that there is room for come into `dropped`.
-	void PruneSpace(const std::function<bool(uint32_t position)> &is_anchor);
+	//! left out that there is room for come into `dropped`. Settled ones do not drop each other.
+	void PruneSpace(const std::function<bool(uint32_t position)> &is_settled,
+	                const std::function<bool(uint32_t position)> &is_anchor);
 	NodeEdge EdgeTo(uint32_t index, bool is_anchor) const;
 	uint64_t WriteNewNodes();
 
@@ -110,6 +121,7 @@ private:
 	std::vector<NewEdges> edges;
 	std::vector<BackEdge> back_edges;
 	std::vector<EdgeEdit> edits;
+	uint64_t choice_distances = 0;
 	//! Anchors that present nodes get.
 	std::unordered_map<NodeId, size_t> planned_anchors;
 

@@ -45,7 +45,8 @@ struct Neighbor {
 //! Counters since open, summed over finished searches and changes.
 struct IndexCounters {
 	std::atomic<uint64_t> queries {0}, blocks_read {0}, cache_hits {0}, hops {0}, distances_exact {0},
-	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0}, blocks_written {0};
+	    distances_estimated {0}, inserts {0}, deletes {0}, merges {0}, fallbacks {0}, blocks_written {0},
+	    choice_distances {0};
 };
 
 //! How many rows there are, and how many of them are not as a build would have them.

@@ -233,6 +233,7 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 			state.is_unpublished = true;
 		}
 		state.counters.merges += nodes.size();
+		state.counters.choice_distances += batch.ChoiceDistances();
 		changed.FreeReleased();
 	} catch (...) {
 		state.MarkUnhealthy("a merge stopped half-way");

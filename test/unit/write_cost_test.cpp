@@ -1,6 +1,7 @@
 // Property: what changes cost in written pages follows from the change, not from the index, and does not get worse
 // unnoticed: the counters are pinned in test/baseline/write_cost.json. After an intended change the test's output is
 // the next baseline.
+#include "base/random.hpp"
 #include "index/ann_index.hpp"
 #include "unit/counting_file.hpp"
 #include "unit/index_rows.hpp"
@@ -143,6 +144,36 @@ TEST(WriteCost, APublishCostsWhatChangedWhateverTheIndexHolds) {
 	EXPECT_LE(cost_of(LARGE, false), uint64_t(16) * 4096);
 	// Merged, each row changes as many blocks; in a larger index they lie further apart, with more pages of the map.
 	EXPECT_LE(cost_of(LARGE, true), cost_of(SMALL, true) * 3);
+}
+
+//! Rows of no structure, whose lists are full soon. Distances for choosing edges grow with R, not with its square.
+TEST(WriteCost, ABackEdgeToAFullBlockTakesDistancesToItsNeighboursAlone) {
+	constexpr uint32_t WIDE_DIMS = 64, MAX_DEGREE = 48;
+	constexpr size_t BUILT = 400, FILLING = 1200, COUNTED = 60;
+	std::vector<float> vectors((BUILT + FILLING + COUNTED) * WIDE_DIMS);
+	Random random(17);
+	for (float &number : vectors) {
+		number = float(random.Next() % 1000) / 1000;
+	}
+	IndexOptions options;
+	options.max_degree = MAX_DEGREE;
+	std::shared_ptr<AnnIndex> index;
+	WithRows(vectors, WIDE_DIMS, 0, BUILT, [&](const VectorBatch &rows) {
+		index = BuildIndex(Configure(options, ElementType::FLOAT32, WIDE_DIMS), rows);
+	});
+	const auto merge = [&](size_t first, size_t count) {
+		WithRows(vectors, WIDE_DIMS, first, count, [&](const VectorBatch &rows) { index->Append(rows); });
+		while (index->Merge(count, Never)) {
+		}
+	};
+	merge(BUILT, FILLING);
+	const uint64_t distances_before = index->Counters().choice_distances;
+	const uint64_t blocks_before = index->Counters().blocks_written;
+	merge(BUILT + FILLING, COUNTED);
+	const uint64_t distances = index->Counters().choice_distances - distances_before;
+	const uint64_t blocks = index->Counters().blocks_written - blocks_before;
+	EXPECT_GT(distances, blocks) << "no block was full";
+	EXPECT_LE(distances, blocks * MAX_DEGREE * 5) << blocks << " blocks";
 }
 
 } // namespace

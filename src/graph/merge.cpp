@@ -93,7 +93,7 @@ void MergeBatch::Link(uint32_t index) {
 	candidates.push_back({nodes[index].id, index});
 
 	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
-	search.Expand(parameters.list_size);
+	search.ExpandForNeighbors(parameters.list_size, parameters.is_dead);
 	AddVisited(search);
 	AddBatchMates(index);
 

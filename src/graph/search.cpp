@@ -14,6 +14,11 @@ namespace {
 //! References whose entry nodes start a search.
 constexpr size_t ENTRY_COUNT = 4;
 
+//! A search for neighbours ends when so many nodes in a row are not among the nearest expanded. A build's (build.cpp)
+//! ends earlier, but it also knows vectors of what it did not expand: here 12 leave recall@10 of imdb-pvdbow below that
+//! of a build.
+constexpr size_t NEIGHBOR_PATIENCE = 24, NEIGHBORS_NEAREST = 32;
+
 thread_local std::unique_ptr<SearchMemory> spare_memory;
 
 //! After so many visits more a beam is wider by a block: while a search still approaches, what comes next is soon
@@ -124,6 +129,21 @@ void BeamSearch::ExpandTo(const SearchLimit &limit) {
 		SetLimit(limit);
 	}
 	ExpandUntil(std::numeric_limits<size_t>::max());
+}
+
+void BeamSearch::ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead) {
+	SetLimit({list_size});
+	SmallestDistances nearest;
+	nearest.Reset(NEIGHBORS_NEAREST);
+	for (size_t fruitless = 0; fruitless < NEIGHBOR_PATIENCE && ExpandNext();) {
+		const Visit &visit = memory->visits.back();
+		if (!is_dead(visit.row_id)) {
+			fruitless = visit.distance < nearest.Bound() ? 0 : fruitless + 1;
+			nearest.Offer(visit.distance);
+		}
+	}
+	// Nobody knows when the search goes on.
+	DropReadAhead();
 }
 
 void BeamSearch::ExpandUntil(size_t visit_max) {

@@ -76,6 +76,9 @@ public:
 	//! Expands until the list of `list_size` is exhausted, or `visit_max` nodes were. Later calls continue with a list
 	//! at least as large. Throws CorruptionError, FileError.
 	void Expand(uint32_t list_size, size_t visit_max = std::numeric_limits<size_t>::max());
+	//! Expands what a new node may have for neighbours: until the list is exhausted, or the search has stopped finding
+	//! live nodes nearer than those it has. Throws as Expand.
+	void ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead);
 	//! Expands until `limit` is reached, whatever was before. Throws as Expand.
 	void ExpandTo(const SearchLimit &limit);
 	//! From here on the list holds `list_size` nodes of rows that `accepts_p` is true for; what was visited counts by

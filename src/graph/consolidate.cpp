@@ -1,5 +1,7 @@
 #include "graph/consolidate.hpp"
 
+#include "graph/anchors.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -12,8 +14,6 @@ namespace {
 constexpr size_t CANDIDATES_BEHIND = 32, DEAD_BEHIND_MAX = 64;
 //! Nodes that are taken over at once, which bounds the memory; those behind further dead ones follow.
 constexpr size_t ADOPTED_MAX = 256;
-//! Nodes one behind the other that are asked for room for an anchor.
-constexpr size_t ANCHOR_STEPS_MAX = 256;
 //! At most this alpha for what takes a dead neighbour's place. As large as for a new node, far more edges than died are
 //! chosen, and those that only fill room, of which the nearest are found, go for them. 12,000 rows of
 //! imdb-pvdbow-384-cos of which 5 % are deleted nine times, recall@10 at L 40: alpha 1.0 0.981, 1.05 0.986, 1.1 0.985,
@@ -180,43 +180,31 @@ void ConsolidateBatch::OrphanChildrenOf(NodeId dead, NodeId parent) {
 }
 
 void ConsolidateBatch::PlanAnchor(const Orphan &orphan) {
-	NodeId parent = orphan.parent;
-	for (size_t step = 0; step < ANCHOR_STEPS_MAX; step++) {
-		PageCacheCounters counters;
-		const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(parent), PageKind::NODES, counters);
-		const NodeView node(graph.layout, page.data(), parent, graph.node_end);
-		EdgeEdit edit;
-		edit.node = parent;
-		std::optional<uint32_t> free_place;
-		std::optional<NodeId> anchored;
-		for (uint32_t i = 0; i < node.Degree(); i++) {
+	const size_t max_degree = graph.layout.max_degree;
+	EdgeEdit edit;
+	edit.node = FindAnchorRoom(graph, orphan.parent, orphan.id, [&](NodeId, const NodeView &node) {
+		edit.kept.clear();
+		edit.kept_fill.clear();
+		std::optional<uint16_t> dispensable;
+		for (uint16_t i = 0; i < node.Degree(); i++) {
 			if (node.Neighbor(i) == orphan.id) {
 				continue;
 			}
-			if (node.IsFill(i)) {
-				edit.kept_fill.push_back(uint16_t(i));
-				continue;
-			}
-			edit.kept.push_back(uint16_t(i));
-			if (node.IsAnchor(i)) {
-				anchored = node.Neighbor(i);
-			} else {
-				free_place = i;
+			(node.IsFill(i) ? edit.kept_fill : edit.kept).push_back(i);
+			if (!node.IsFill(i) && !node.IsAnchor(i)) {
+				dispensable = i;
 			}
 		}
-		const bool is_full = edit.kept.size() + edit.kept_fill.size() == graph.layout.max_degree;
-		if (is_full && !edit.kept_fill.empty()) {
-			edit.kept_fill.pop_back();
-		} else if (is_full) {
-			if (!free_place) {
-				parent = *anchored;
-				continue;
-			}
-			edit.kept.erase(std::find(edit.kept.begin(), edit.kept.end(), *free_place));
+		if (edit.kept.size() < max_degree) {
+			edit.kept_fill.resize(std::min(edit.kept_fill.size(), max_degree - 1 - edit.kept.size()));
+		} else if (dispensable) {
+			edit.kept.erase(std::find(edit.kept.begin(), edit.kept.end(), *dispensable));
 		}
+		return edit.kept.size() < max_degree;
+	});
+	if (edit.node != NO_NODE) {
 		edit.added.push_back({orphan.id, orphan.scalars, arena.Add(orphan.code.data()), true});
 		edits.push_back(std::move(edit));
-		return;
 	}
 }
 

@@ -50,7 +50,7 @@ public:
 	void OrphanChildrenOf(NodeId dead, NodeId parent);
 	//! The same for nodes behind so many dead ones that a call left them over; false: there are none.
 	bool OrphanNextBranch();
-	//! Plans that the parent of an orphan anchors it, or where that one has no room, one that it anchors in turn.
+	//! Plans that the parent of an orphan anchors it, or where that one has no room, one below it.
 	void PlanAnchor(const Orphan &orphan);
 	//! Nodes that nobody could take over since the last call: they lose their anchors when the batch is applied.
 	std::vector<Orphan> TakeOrphans() {

@@ -1,6 +1,7 @@
 #include "graph/merge.hpp"
 
 #include "base/error.hpp"
+#include "graph/anchors.hpp"
 #include "vector/convert.hpp"
 #include "vector/distance.hpp"
 
@@ -17,8 +18,6 @@ constexpr uint32_t BEAM_WIDTH = 4;
 constexpr size_t BATCH_MATES_MAX = 24;
 //! A list of the batch grows to so many times what a block has room for before it is pruned; all are at the end.
 constexpr size_t PENDING_FACTOR = 2;
-//! Nodes below a full one that are asked for room for an anchor.
-constexpr size_t ANCHORS_BELOW_MAX = 1024;
 
 } // namespace
 
@@ -114,8 +113,8 @@ void MergeBatch::Link(uint32_t index) {
 	edges[index].settled_count = chosen.size();
 	FindCodes(dropped, edges[index].fill);
 	if (chosen.empty() && nearest_dead != NO_NODE) {
-		// Nothing else is left around: searches come by the dead.
-		const NodeId anchor = FindRoomBelow(nearest_dead);
+		// Nothing else is left around, nor came before it in the batch: searches come by the dead.
+		const NodeId anchor = FindRoomBelow(nearest_dead, index).id;
 		planned_anchors[anchor]++;
 		back_edges.push_back({anchor, index, true});
 	}
@@ -160,27 +159,30 @@ size_t MergeBatch::CountAnchors(NodeId id, const NodeView &node) const {
 	return count;
 }
 
-NodeId MergeBatch::FindRoomBelow(NodeId full) const {
-	PageCacheCounters cache_counters;
-	std::vector<NodeId> below = {full};
-	for (size_t next = 0; next < below.size(); next++) {
-		const PageRef page =
-		    graph.cache->Pin(graph.file_key, graph.layout.PageOf(below[next]), PageKind::NODES, cache_counters);
-		const NodeView node(graph.layout, page.data(), below[next], graph.node_end);
-		if (CountAnchors(below[next], node) < graph.layout.max_degree) {
-			return below[next];
-		}
-		for (uint32_t edge = 0; edge < node.Degree(); edge++) {
-			if (node.IsAnchor(edge) && below.size() < ANCHORS_BELOW_MAX) {
-				below.push_back(node.Neighbor(edge));
-			}
+MergeBatch::Candidate MergeBatch::FindRoomBelow(NodeId full, uint32_t index) const {
+	const NodeId below = FindAnchorRoom(graph, full, nodes[index].id, [this](NodeId id, const NodeView &node) {
+		return CountAnchors(id, node) < graph.layout.max_degree;
+	});
+	if (below != NO_NODE || index == 0) {
+		return {below != NO_NODE ? below : full, NOT_IN_BATCH};
+	}
+	// This batch took all of it. The last one before anchors nobody yet.
+	Candidate nearest = {nodes[index - 1].id, index - 1};
+	float distance = batch_space.Distance(index, index - 1);
+	for (uint32_t other = 0; other < index - 1; other++) {
+		const Candidate mate = {nodes[other].id, other};
+		const float mate_distance = batch_space.Distance(index, other);
+		if (mate_distance < distance && CountAnchors(mate) < graph.layout.max_degree) {
+			nearest = mate;
+			distance = mate_distance;
 		}
 	}
-	return full;
+	return nearest;
 }
 
-//! The nearest of the targets that has room, else of all candidates, else what one of them anchors: a hub may be the
-//! only target of more nodes than its block can anchor. An anchor that finds no room would be lost, and all behind it.
+//! The nearest of the targets that has room, else of all candidates, else what one of them anchors, else one of the
+//! batch: a hub may be the only target of more nodes than its block can anchor. An anchor that finds no room would be
+//! lost, and all behind it.
 NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 	if (targets.empty()) {
 		return NO_NODE;
@@ -206,7 +208,7 @@ NodeId MergeBatch::ChooseAnchor(const std::vector<ScoredNode> &targets) {
 		});
 		if (count(emptiest) >= graph.layout.max_degree && nearest != scored.end()) {
 			anchor = NodeId(uint32_t(candidates.size()));
-			candidates.push_back({FindRoomBelow(candidates[nearest->node.value].id), NOT_IN_BATCH});
+			candidates.push_back(FindRoomBelow(candidates[nearest->node.value].id, candidates.front().in_batch));
 		}
 	}
 	const Candidate &candidate = candidates[anchor.value];

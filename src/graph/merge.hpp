@@ -96,8 +96,9 @@ private:
 	size_t CountAnchors(const Candidate &candidate) const;
 	//! Those of the node in the graph, and those that this batch adds.
 	size_t CountAnchors(NodeId id, const NodeView &node) const;
-	//! `full` itself or the first of those that anchors lead to from it that has room for one more.
-	NodeId FindRoomBelow(NodeId full) const;
+	//! A node with room to anchor `index` of the batch: `full` or one below it, else the nearest of those before it in
+	//! the batch. `full` itself where damaged anchors lead nowhere else.
+	Candidate FindRoomBelow(NodeId full, uint32_t index) const;
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
 	//! Cuts the list of a node of the batch to what its block has room for.
 	void PruneEdgesOf(uint32_t target);

@@ -113,10 +113,7 @@ void MergeBatch::Link(uint32_t index) {
 	edges[index].settled_count = chosen.size();
 	FindCodes(dropped, edges[index].fill);
 	if (chosen.empty() && nearest_dead != NO_NODE) {
-		// Nothing else is left around, nor came before it in the batch: searches come by the dead.
-		const NodeId anchor = FindRoomBelow(nearest_dead, index).id;
-		planned_anchors[anchor]++;
-		back_edges.push_back({anchor, index, true});
+		LinkToDead(index);
 	}
 	const NodeId anchor = ChooseAnchor(chosen);
 	// AddBackEdgeInBatch uses the scratch.
@@ -137,6 +134,21 @@ void MergeBatch::Link(uint32_t index) {
 	}
 	if (!is_anchored) {
 		add_back_edge(anchor, true);
+	}
+}
+
+void MergeBatch::LinkToDead(uint32_t index) {
+	// A compact that was stopped may have taken away what anchored the dead node: only what anchors lead to from an
+	// entry is sure to stay in reach.
+	NodeId entry = graph.entries[scalars[index].reference];
+	if (entry == NO_NODE) {
+		entry = *std::find_if(graph.entries.begin(), graph.entries.end(), [](NodeId id) { return id != NO_NODE; });
+	}
+	const NodeId anchor = FindRoomBelow(entry, index).id;
+	planned_anchors[anchor]++;
+	back_edges.push_back({anchor, index, true});
+	if (anchor != nearest_dead) {
+		back_edges.push_back({nearest_dead, index, false});
 	}
 }
 

@@ -84,6 +84,8 @@ private:
 	void Encode();
 	const float *AsFloats(size_t index, std::vector<float> &widened) const;
 	void Link(uint32_t index);
+	//! Where a search met no live node, and no other comes before it in the batch: searches come by the dead.
+	void LinkToDead(uint32_t index);
 	void AddVisited(const BeamSearch &search);
 	void AddBatchMates(uint32_t index);
 	void FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found);

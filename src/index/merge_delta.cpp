@@ -224,6 +224,10 @@ void Maintenance::ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode>
 			for (const NodeId node : cleared) {
 				state.cleared_nodes.Insert(AsSetMember(node));
 			}
+			if (state.compact) {
+				// It may be that no other is left.
+				state.compact->live_node = nodes.back().id;
+			}
 			state.node_pages.AddAll(pages);
 			state.stored.row_map = changed.map.Root();
 			state.stored.node_count += nodes.size() - cleared.size();

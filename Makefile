@@ -55,10 +55,10 @@ inspect: build
 CHURN := node test/churn/churn.mjs $(BUILD)/test/churn $(BUILD)
 
 churn: build
-	@$(CHURN) sift-photos-128-l2 window $(ROWS) $(ROUNDS) 40
-	@$(CHURN) imdb-pvdbow-384-cos window $(ROWS) $(ROUNDS) 40
-	@$(CHURN) sift-photos-128-l2 duplicates $(ROWS) $(ROUNDS) 40
-	@$(CHURN) sift-photos-128-l2 clusters $(ROWS) $(ROUNDS) 40
+	@$(CHURN) sift-photos-128-l2 window $(ROWS) $(ROUNDS) 16,24,40
+	@$(CHURN) imdb-pvdbow-384-cos window $(ROWS) $(ROUNDS) 16,24,40
+	@$(CHURN) sift-photos-128-l2 duplicates $(ROWS) $(ROUNDS) 16,24,40
+	@$(CHURN) sift-photos-128-l2 clusters $(ROWS) $(ROUNDS) 16,24,40
 
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)

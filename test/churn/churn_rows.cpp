@@ -4,7 +4,7 @@
 #include "vector/distance.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
 
 namespace lm_diskann {
 
@@ -112,21 +112,26 @@ float ChurnRows::ExactRadius(const float *query, size_t k) const {
 	return distances[k - 1];
 }
 
-double ChurnRows::Recall(AnnIndex &index, size_t k, uint32_t list_size) const {
-	size_t hits = 0;
+std::vector<double> ChurnRows::Recall(AnnIndex &index, size_t k, const std::vector<uint32_t> &list_sizes) const {
+	std::vector<size_t> hits(list_sizes.size());
 	for (size_t i = 0; i < query_count; i++) {
 		const float *query = VectorOf(pool_count + i);
 		const float radius = ExactRadius(query, k);
-		const std::vector<Neighbor> found = index.Search(query, k, list_size, 4).Next(k);
-		LMD_CHECK(found.size() == k, "as many answers as rows were asked for");
-		for (const Neighbor &neighbor : found) {
-			const auto row = live.find(neighbor.row_id);
-			LMD_CHECK(row != live.end(), "an answer is a row that is there");
-			const float distance = Distance(metric, query, VectorOf(row->second), dims);
-			hits += distance <= radius + TIE * std::max(1.0F, std::abs(radius)) ? 1 : 0;
+		for (size_t size = 0; size < list_sizes.size(); size++) {
+			const std::vector<Neighbor> found = index.Search(query, k, list_sizes[size], 4).Next(k);
+			LMD_CHECK(found.size() == k, "as many answers as rows were asked for");
+			for (const Neighbor &neighbor : found) {
+				const auto row = live.find(neighbor.row_id);
+				LMD_CHECK(row != live.end(), "an answer is a row that is there");
+				const float distance = Distance(metric, query, VectorOf(row->second), dims);
+				hits[size] += distance <= radius + TIE * std::max(1.0F, std::abs(radius)) ? 1 : 0;
+			}
 		}
 	}
-	return double(hits) / double(query_count * k);
+	std::vector<double> recall;
+	std::transform(hits.begin(), hits.end(), std::back_inserter(recall),
+	               [&](size_t count) { return double(count) / double(query_count * k); });
+	return recall;
 }
 
 } // namespace lm_diskann

@@ -37,9 +37,9 @@ public:
 	//! Gives `batch_rows` of the rows at a time to `take`.
 	void ForEachBatch(const std::vector<RowId> &row_ids, size_t batch_rows,
 	                  const std::function<void(const VectorBatch &batch)> &take) const;
-	//! Mean recall@k: the share of answers not farther away than the exact k-th nearest. Throws InternalError for an
-	//! answer that is no row, or fewer answers than there are rows.
-	double Recall(AnnIndex &index, size_t k, uint32_t list_size) const;
+	//! Mean recall@k at each list size: the share of answers not farther away than the exact k-th nearest. Throws
+	//! InternalError for an answer that is no row, or fewer answers than there are rows.
+	std::vector<double> Recall(AnnIndex &index, size_t k, const std::vector<uint32_t> &list_sizes) const;
 
 	size_t Count() const {
 		return live.size();

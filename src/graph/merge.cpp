@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <iterator>
 
 namespace lm_diskann {
 
@@ -106,8 +107,14 @@ void MergeBatch::Link(uint32_t index) {
 		// too.
 		link_limits.fill_degree = std::min(limits.max_degree, FILL_DEGREE_MAX);
 	}
+	SetAsideTaken();
 	RobustPrune(
-	    scored, link_limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	    open, link_limits, [this](NodeId a, NodeId b) { return space.Distance(a.value, b.value); }, chosen, dropped);
+	if (!taken.empty()) {
+		dropped.insert(dropped.end(), taken.begin(), taken.end());
+		std::sort(dropped.begin(), dropped.end());
+		PutCopiesLast(limits, chosen, dropped);
+	}
 	dropped.resize(std::min<size_t>(dropped.size(), graph.layout.max_degree));
 	FindCodes(chosen, edges[index].chosen);
 	edges[index].settled_count = chosen.size();
@@ -150,6 +157,34 @@ void MergeBatch::LinkToDead(uint32_t index) {
 	if (anchor != nearest_dead) {
 		back_edges.push_back({nearest_dead, index, false});
 	}
+}
+
+void MergeBatch::SetAsideTaken() {
+	std::vector<NodeId> led_to;
+	for (size_t i = 0, copies = 0; i < scored.size() && copies < limits.OwnCopiesMax(); i++) {
+		const uint32_t in_batch = candidates[scored[i].node.value].in_batch;
+		if (scored[i].distance <= 0 && in_batch != NOT_IN_BATCH) {
+			copies++;
+			for (const NodeEdge &edge : edges[in_batch].chosen) {
+				led_to.push_back(edge.id);
+			}
+		}
+	}
+	std::sort(led_to.begin(), led_to.end());
+	// Those of the vectors: none of their copies is chosen either.
+	std::vector<float> distances;
+	for (const ScoredNode &candidate : scored) {
+		if (std::binary_search(led_to.begin(), led_to.end(), candidates[candidate.node.value].id)) {
+			distances.push_back(candidate.distance);
+		}
+	}
+	open.clear();
+	taken.clear();
+	std::partition_copy(scored.begin(), scored.end(), std::back_inserter(taken), std::back_inserter(open),
+	                    [&](const ScoredNode &other) {
+		                    return other.distance > 0 &&
+		                           std::binary_search(distances.begin(), distances.end(), other.distance);
+	                    });
 }
 
 size_t MergeBatch::CountAnchors(const Candidate &candidate) const {

@@ -88,6 +88,10 @@ private:
 	void LinkToDead(uint32_t index);
 	void AddVisited(const BeamSearch &search);
 	void AddBatchMates(uint32_t index);
+	//! Splits `scored` into `open` and `taken`, the vectors that copies in the batch lead to: all would choose the
+	//! same, so they would lead to fewer vectors together, and be led to by fewer, than copies linked one after the
+	//! other.
+	void SetAsideTaken();
 	void FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found);
 	//! `begin`, `end`: the back-edges of one target. Where it has no room, edges that only fill it go first.
 	void PlanBackEdges(size_t begin, size_t end);
@@ -131,7 +135,7 @@ private:
 	//! Scratch of one vector: its candidates, which are numbered by their position in `space`.
 	EdgeSpace space;
 	std::vector<Candidate> candidates;
-	std::vector<ScoredNode> scored, chosen, dropped;
+	std::vector<ScoredNode> scored, open, taken, chosen, dropped;
 	std::vector<PageRef> pinned;
 	std::vector<NodeId> pinned_nodes;
 	//! The dead node nearest to the vector that a search met.

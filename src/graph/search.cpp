@@ -134,9 +134,15 @@ void BeamSearch::ExpandForNeighbors(uint32_t list_size, const std::function<bool
 	SetLimit({list_size});
 	SmallestDistances nearest;
 	nearest.Reset(NEIGHBORS_NEAREST);
+	std::vector<float> live_distances;
 	for (size_t fruitless = 0; fruitless < NEIGHBOR_PATIENCE && ExpandNext();) {
 		const Visit &visit = memory->visits.back();
-		if (!is_dead(visit.row_id)) {
+		// Copies of what was met are no reason to end, as far as the list has room for them.
+		const bool is_copy =
+		    memory->visits.size() < list_size &&
+		    std::find(live_distances.begin(), live_distances.end(), visit.distance) != live_distances.end();
+		if (!is_copy && !is_dead(visit.row_id)) {
+			live_distances.push_back(visit.distance);
 			fruitless = visit.distance < nearest.Bound() ? 0 : fruitless + 1;
 			nearest.Offer(visit.distance);
 		}

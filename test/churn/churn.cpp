@@ -1,11 +1,11 @@
 // churn PATTERN METRIC DIMS ROWS ROUNDS LIST_SIZES [FILE]: an index whose rows are replaced again and again stays as
 // good and as small as one built anew.
 //
-// PATTERN: window, duplicates or clusters (churn_rows.hpp). LIST_SIZES: one or several, as 16,24,40. FILE: little-endian
-// floats, DIMS each, the last 1,000 vectors for queries; without it clustered random vectors. After every round the rows are merged, compacted and the file is shrunk, as PRAGMA lm_diskann_compact
-// does. Four times the index is held against one built of the same rows: recall@10 may be a point lower at any size,
-// the file 1.3 times as large, and a compact may write 1.5 times the blocks for a deleted row that it wrote at first.
-// Exits with 1 when it is worse.
+// PATTERN: window, duplicates or clusters (churn_rows.hpp). LIST_SIZES: one or several, as 16,24,40. FILE:
+// little-endian floats, DIMS each, the last 1,000 vectors for queries; without it clustered random vectors. After every
+// round the rows are merged, compacted and the file is shrunk, as PRAGMA lm_diskann_compact does. Four times the index
+// is held against one built of the same rows: recall@10 may be a point lower at any size, the file 1.3 times as large,
+// and a compact may write 1.5 times the blocks for a deleted row that it wrote at first. Exits with 1 when it is worse.
 #include "churn/churn_rows.hpp"
 #include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"

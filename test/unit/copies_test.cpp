@@ -23,6 +23,8 @@ struct Edges {
 	double own_copies = 0;
 	//! Different vectors that edges lead to.
 	double vectors = 0;
+	//! Different vectors that all copies of a vector choose together.
+	double chosen_together = 0;
 };
 
 Edges EdgesOf(AnnIndex &index) {
@@ -34,19 +36,26 @@ Edges EdgesOf(AnnIndex &index) {
 		}
 	}
 	Edges edges;
+	std::map<size_t, std::set<size_t>> chosen;
 	for (const NodeSummary &node : nodes) {
 		const auto row = rows.find(node.node);
 		std::set<size_t> vectors;
-		for (const NodeId neighbor : node.neighbors) {
-			const auto other = rows.find(neighbor);
+		for (size_t i = 0; i < node.neighbors.size(); i++) {
+			const auto other = rows.find(node.neighbors[i]);
 			if (row != rows.end() && other != rows.end()) {
 				vectors.insert(VectorOf(other->second));
+				if (!node.is_fill[i]) {
+					chosen[VectorOf(row->second)].insert(VectorOf(other->second));
+				}
 				edges.own_copies += VectorOf(other->second) == VectorOf(row->second) ? 1 : 0;
 			}
 		}
 		edges.vectors += double(vectors.size());
 	}
-	return {edges.own_copies / double(rows.size()), edges.vectors / double(rows.size())};
+	for (const auto &of_vector : chosen) {
+		edges.chosen_together += double(of_vector.second.size()) / double(chosen.size());
+	}
+	return {edges.own_copies / double(rows.size()), edges.vectors / double(rows.size()), edges.chosen_together};
 }
 
 TEST(Copies, LeadToEachOtherAndLeaveRoomForOtherVectors) {
@@ -79,6 +88,7 @@ TEST(Copies, LeadToEachOtherAndLeaveRoomForOtherVectors) {
 		const Edges replaced = EdgesOf(*index);
 		EXPECT_GE(replaced.own_copies, 0.95 * (COPIES - 1));
 		EXPECT_GE(replaced.vectors, built.vectors);
+		EXPECT_GE(replaced.chosen_together, 0.7 * built.chosen_together);
 		EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 	}
 }

@@ -320,7 +320,7 @@ void LiveIndex::Close() noexcept {
 
 uint64_t LiveIndex::MemoryBytes() const {
 	const auto current = Core();
-	return current ? current->Summary().delta_bytes : 0;
+	return current ? current->Summary().memory_bytes : 0;
 }
 
 void LiveIndex::AccountForMemory() {

@@ -260,6 +260,11 @@ void ConsolidateBatch::AddCandidatesBehind(NodeId first) {
 	}
 }
 
+uint64_t ConsolidateBatch::MemoryBytes() const {
+	return arena.MemoryBytes() + passed_dead.MemoryBytes() + branches.capacity() * sizeof(Branch) +
+	       orphans.capacity() * (sizeof(Orphan) + graph.layout.code_bytes);
+}
+
 uint64_t ConsolidateBatch::Apply() {
 	const uint64_t page_count = ApplyEdits(graph, edits);
 	edits.clear();

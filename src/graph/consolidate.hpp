@@ -61,6 +61,8 @@ public:
 	size_t EditCount() const {
 		return edits.size();
 	}
+	//! What grows with the nodes that it meets.
+	uint64_t MemoryBytes() const;
 
 private:
 	//! Adds to `adopted` the live nodes that `dead` anchors, itself or over other dead ones.

@@ -29,6 +29,9 @@ public:
 	bool Contains(NodeId node) const {
 		return !table.empty() && table[PositionOf(node.value + 1)] != 0;
 	}
+	uint64_t MemoryBytes() const {
+		return table.capacity() * sizeof(uint32_t);
+	}
 	//! Empties the set and keeps its memory.
 	void Clear();
 

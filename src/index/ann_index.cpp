@@ -135,6 +135,18 @@ IndexCounts AnnIndex::Impl::Counts() const {
 	return counts;
 }
 
+uint64_t AnnIndex::Impl::MemoryBytes() const {
+	uint64_t bytes = delta.MemoryBytes() + graph.quantizer.MemoryBytes();
+	for (const RowSet *rows : {&tombstones, &arriving, &unindexed, &cleared_nodes}) {
+		bytes += rows->MemoryBytes();
+	}
+	for (const RetiredPages &pages : retired) {
+		const std::shared_ptr<Epoch> past = pages.epoch.lock();
+		bytes += past ? past->removed_rows.MemoryBytes() : 0;
+	}
+	return bytes + (compact ? compact->MemoryBytes() : 0);
+}
+
 IndexCounts AnnIndex::Counts() const {
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
 	return impl->Counts();
@@ -153,8 +165,7 @@ IndexSummary AnnIndex::Summary() const {
 	summary.file_size_bytes = impl->file->SizeBytes();
 	summary.free_bytes = impl->file->HoleCount() * impl->file->PageSize();
 	summary.cache_bytes = impl->cache->UsedBytes(impl->graph.file_key);
-	summary.delta_bytes = impl->delta.MemoryBytes() + impl->tombstones.MemoryBytes() + impl->unindexed.MemoryBytes() +
-	                      impl->graph.quantizer.MemoryBytes();
+	summary.memory_bytes = impl->MemoryBytes();
 	summary.generation = impl->file->Current();
 	summary.build_seconds = impl->stored.build_seconds;
 	return summary;

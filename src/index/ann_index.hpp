@@ -63,8 +63,8 @@ struct IndexSummary : IndexCounts {
 	uint64_t covered_rows = 0;    //!< highest row id ever offered + 1
 	uint64_t file_size_bytes = 0;
 	uint64_t cache_bytes = 0;
-	uint64_t free_bytes = 0;  //!< of the file, between what is in use: Shrink gives them back
-	uint64_t delta_bytes = 0; //!< RAM of delta, tombstones and references
+	uint64_t free_bytes = 0;   //!< of the file, between what is in use: Shrink gives them back
+	uint64_t memory_bytes = 0; //!< delta, references, and sets of rows, those of a compact under way among them
 	Generation generation;
 	double build_seconds = 0;
 };

@@ -11,6 +11,8 @@ namespace {
 
 //! Pages a compact looks at between two questions whether to stop, and edits it applies at once.
 constexpr size_t COMPACT_PAGES = 64, COMPACT_EDITS = 256;
+//! Rows that are taken out of the row map at once, which bounds the memory.
+constexpr size_t ERASED_AT_ONCE = 65536;
 
 } // namespace
 
@@ -19,18 +21,17 @@ void Maintenance::StartCompact() {
 	ExtentSet pages;
 	{
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
-		state.tombstones.ForEach([&](RowId row_id) { compact->dead_rows.emplace_back(row_id, std::nullopt); });
-		state.cleared_nodes.ForEach([&](RowId node) { compact->dead_nodes.Insert(node); });
+		compact->dead_rows.Merge(state.tombstones);
+		compact->dead_nodes.Merge(state.cleared_nodes);
 		pages = state.node_pages;
 	}
 	// Only maintenance changes the row map.
 	const RadixMap row_map(RowMapSpace(file), state.stored.row_map);
-	for (auto &[row_id, node] : compact->dead_rows) {
-		if (const std::optional<uint64_t> found = row_map.Find(RowMapKey(row_id))) {
-			node = NodeId(uint32_t(*found));
-			compact->dead_nodes.Insert(AsSetMember(*node));
+	compact->dead_rows.ForEach([&](RowId row_id) {
+		if (const std::optional<uint64_t> node = row_map.Find(RowMapKey(row_id))) {
+			compact->dead_nodes.Insert(AsSetMember(NodeId(uint32_t(*node))));
 		}
-	}
+	});
 	for (const auto &[first, count] : pages.All()) {
 		compact->pages.push_back({first, count});
 	}
@@ -46,7 +47,7 @@ bool Maintenance::Compact(const std::function<bool()> &is_stopped) {
 	ReleaseRetired();
 	if (!state.compact) {
 		StartCompact();
-		if (state.compact->dead_rows.empty() && state.compact->dead_nodes.Count() == 0) {
+		if (state.compact->dead_rows.Count() == 0 && state.compact->dead_nodes.Count() == 0) {
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
 			state.compact.reset();
 			return false;
@@ -102,6 +103,7 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 	for (size_t i = 0; compact.extent < compact.pages.size(); i++) {
 		if (i % COMPACT_PAGES == 0) {
 			state.activity_share = float(double(compact.pages_done) / double(compact.page_count));
+			compact.batch_bytes = batch.MemoryBytes();
 			if (is_stopped()) {
 				break;
 			}
@@ -126,6 +128,7 @@ void Maintenance::Sweep(const std::function<bool()> &is_stopped) {
 	if (batch.EditCount() > 0) {
 		apply();
 	}
+	compact.batch_bytes = 0;
 }
 
 void Maintenance::AnchorOrphans(ConsolidateBatch &from) {
@@ -154,40 +157,51 @@ NodeId Maintenance::FindEntry(size_t reference, const CompactState &compact) con
 	return nearest;
 }
 
+bool Maintenance::IsPageDead(PageId page, const RowSet &dead_nodes) const {
+	const NodeLayout &layout = graph.layout;
+	PageCacheCounters counters;
+	const PageRef present = graph.cache->Pin(graph.file_key, page, PageKind::NODES, counters);
+	for (uint32_t place = 0; place < layout.nodes_per_page; place++) {
+		const NodeId node(page.value * layout.nodes_per_page + place);
+		const NodeView view(layout, present.data(), node, graph.node_end);
+		// One without row and edges may have edges to it. Only maintenance changes that set.
+		const bool is_used =
+		    view.Row() != NO_ROW || view.Degree() > 0 || state.cleared_nodes.Contains(AsSetMember(node));
+		if (is_used && !dead_nodes.Contains(AsSetMember(node))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 ExtentSet Maintenance::RemoveNodes(const RowSet &dead_nodes) {
 	const NodeLayout &layout = graph.layout;
 	ExtentSet removed;
-	std::vector<NodeId> dead;
-	dead_nodes.ForEach([&](RowId node) { dead.push_back(NodeId(uint32_t(node.value))); });
-	for (size_t i = 0; i < dead.size();) {
-		const PageId page = layout.PageOf(dead[i]);
-		bool is_empty = true;
-		PageCacheCounters counters;
-		{
-			const PageRef present = graph.cache->Pin(graph.file_key, page, PageKind::NODES, counters);
-			for (uint32_t place = 0; place < layout.nodes_per_page; place++) {
-				const NodeId node(page.value * layout.nodes_per_page + place);
-				const NodeView view(layout, present.data(), node, graph.node_end);
-				// One without row and edges may have edges to it. Only maintenance changes that set.
-				const bool is_used =
-				    view.Row() != NO_ROW || view.Degree() > 0 || state.cleared_nodes.Contains(AsSetMember(node));
-				is_empty = is_empty && (!is_used || dead_nodes.Contains(AsSetMember(node)));
-			}
-		}
-		const size_t begin = i;
-		while (i < dead.size() && layout.PageOf(dead[i]) == page) {
-			i++;
-		}
-		if (is_empty) {
+	// Those of one page.
+	std::vector<NodeId> together;
+	const auto remove = [&] {
+		const PageId page = layout.PageOf(together.front());
+		if (IsPageDead(page, dead_nodes)) {
 			const bool is_added = removed.Add({page.value, 1});
 			LMD_CHECK(is_added, "a page is removed once");
 		} else {
 			ChangePage(graph, page, [&](uint8_t *bytes) {
-				for (size_t k = begin; k < i; k++) {
-					WipeNode(layout, bytes, dead[k]);
+				for (const NodeId node : together) {
+					WipeNode(layout, bytes, node);
 				}
 			});
 		}
+		together.clear();
+	};
+	dead_nodes.ForEach([&](RowId member) {
+		const NodeId node(uint32_t(member.value));
+		if (!together.empty() && layout.PageOf(together.front()) != layout.PageOf(node)) {
+			remove();
+		}
+		together.push_back(node);
+	});
+	if (!together.empty()) {
+		remove();
 	}
 	return removed;
 }
@@ -226,26 +240,38 @@ void Maintenance::ReplaceEntries(const std::vector<NodeId> &entries, const Conso
 	AnchorOrphans(children);
 }
 
-std::vector<uint64_t> Maintenance::EraseRows(const CompactState &compact, RadixMap &row_map) {
-	std::vector<uint64_t> erased;
-	for (const auto &[row_id, node] : compact.dead_rows) {
-		// A row that came back has another node by now.
-		if (node && row_map.Find(RowMapKey(row_id)) == std::optional<uint64_t>(node->value)) {
-			erased.push_back(RowMapKey(row_id));
+Maintenance::ErasedRows Maintenance::EraseRows(const CompactState &compact, RadixMap &row_map) {
+	ErasedRows rows;
+	std::vector<uint64_t> keys;
+	const auto erase = [&] {
+		row_map.Erase(keys);
+		keys.clear();
+	};
+	compact.dead_rows.ForEach([&](RowId row_id) {
+		const std::optional<uint64_t> node = row_map.Find(RowMapKey(row_id));
+		if (!node) {
+			return;
 		}
-	}
-	std::sort(erased.begin(), erased.end());
-	row_map.Erase(erased);
-	return erased;
+		if (!compact.dead_nodes.Contains(AsSetMember(NodeId(uint32_t(*node))))) {
+			rows.returned.Insert(row_id);
+			return;
+		}
+		rows.erased.Insert(row_id);
+		keys.push_back(RowMapKey(row_id));
+		if (keys.size() == ERASED_AT_ONCE) {
+			erase();
+		}
+	});
+	erase();
+	return rows;
 }
 
-void Maintenance::RetireNodes(const CompactState &compact, const std::vector<uint64_t> &erased,
-                              const ExtentSet &removed) {
-	for (const auto &[row_id, node] : compact.dead_rows) {
-		if (!node || std::binary_search(erased.begin(), erased.end(), RowMapKey(row_id))) {
+void Maintenance::RetireNodes(const CompactState &compact, const ErasedRows &rows, const ExtentSet &removed) {
+	compact.dead_rows.ForEach([&](RowId row_id) {
+		if (!rows.returned.Contains(row_id)) {
 			state.is_tombstones_changed |= state.tombstones.Erase(row_id);
 		}
-	}
+	});
 	compact.dead_nodes.ForEach([&](RowId node) { state.cleared_nodes.Erase(node); });
 	for (const auto &[first, count] : removed.All()) {
 		for (uint32_t i = 0; i < count; i++) {
@@ -254,9 +280,7 @@ void Maintenance::RetireNodes(const CompactState &compact, const std::vector<uin
 	}
 	// Searches that began before may still follow edges to what was removed.
 	auto next = std::make_shared<Epoch>();
-	for (const uint64_t row : erased) {
-		state.epoch->removed_rows.Insert(RowId(int64_t(row)));
-	}
+	state.epoch->removed_rows.Merge(rows.erased);
 	state.epoch->next = next;
 	state.retired.push_back({state.epoch, removed});
 	state.epoch = std::move(next);
@@ -270,13 +294,13 @@ void Maintenance::FinishCompact() {
 	try {
 		ReplaceEntries(entries, parameters);
 		ChangedRowMap changed(file, state.stored.row_map);
-		const std::vector<uint64_t> erased = EraseRows(compact, changed.map);
+		const ErasedRows rows = EraseRows(compact, changed.map);
 		const ExtentSet removed = RemoveNodes(compact.dead_nodes);
 		{
 			const std::unique_lock<std::shared_mutex> guard(state.state_mutex);
-			RetireNodes(compact, erased, removed);
+			RetireNodes(compact, rows, removed);
 			state.stored.row_map = changed.map.Root();
-			state.stored.node_count -= erased.size();
+			state.stored.node_count -= rows.erased.Count();
 			state.is_graph_changed = true;
 			state.is_unpublished = true;
 			state.compact.reset();

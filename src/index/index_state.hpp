@@ -71,9 +71,10 @@ struct RetiredPages {
 
 //! A compact under way.
 struct CompactState {
-	//! Nodes to take out, and the rows that they are of.
+	//! Nodes to take out.
 	RowSet dead_nodes;
-	std::vector<std::pair<RowId, std::optional<NodeId>>> dead_rows;
+	//! Rows that were tombstones when it began. Those that came back have another node since.
+	RowSet dead_rows;
 	//! Some node that stays.
 	NodeId live_node = NO_NODE;
 	//! Pages as they were when it began, ascending.
@@ -82,6 +83,13 @@ struct CompactState {
 	uint64_t pages_done = 0;
 	size_t extent = 0;
 	uint32_t place = 0;
+	//! Of the call under way.
+	std::atomic<uint64_t> batch_bytes {0};
+
+	//! Beside the thread that goes on with it too.
+	uint64_t MemoryBytes() const {
+		return batch_bytes + dead_nodes.MemoryBytes() + dead_rows.MemoryBytes() + pages.capacity() * sizeof(Extent);
+	}
 };
 
 //! Lock order: maintenance_mutex -> write_mutex -> state_mutex -> page file and cache.
@@ -129,6 +137,8 @@ struct AnnIndex::Impl {
 	void WriteUnpublished(Unpublished &taken);
 	//! state_mutex is held.
 	IndexCounts Counts() const;
+	//! All that it holds beside the cache and grows with rows. state_mutex is held.
+	uint64_t MemoryBytes() const;
 	void MarkUnhealthy(const char *reason) noexcept;
 	//! Throws FileError after MarkUnhealthy: half of a batch may be in the file.
 	void RequireHealthy() const;

@@ -90,10 +90,16 @@ private:
 	void ReplaceEntries(const std::vector<NodeId> &entries, const ConsolidateParameters &parameters);
 	//! All that `from` has found so far.
 	void AnchorOrphans(ConsolidateBatch &from);
-	//! Takes the dead rows from the row map that it has no other node for; returns their keys, ascending.
-	static std::vector<uint64_t> EraseRows(const CompactState &compact, RadixMap &row_map);
+	//! Of the dead rows those that the row map had a dead node for, and those that it has another one for.
+	struct ErasedRows {
+		RowSet erased;
+		RowSet returned;
+	};
+	static ErasedRows EraseRows(const CompactState &compact, RadixMap &row_map);
 	//! Forgets what was taken out, and keeps its pages until no search can meet them; state_mutex is held.
-	void RetireNodes(const CompactState &compact, const std::vector<uint64_t> &erased, const ExtentSet &removed);
+	void RetireNodes(const CompactState &compact, const ErasedRows &rows, const ExtentSet &removed);
+	//! No node of the page stays.
+	bool IsPageDead(PageId page, const RowSet &dead_nodes) const;
 	//! Removes the dead nodes' pages, or wipes their places in pages that others live in. Returns the pages.
 	ExtentSet RemoveNodes(const RowSet &dead_nodes);
 	//! Writes blobs anew that lie at the end of the file, now or with the next publish.

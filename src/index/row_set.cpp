@@ -97,11 +97,14 @@ uint64_t RowSet::Count() const {
 
 void RowSet::ForEach(const std::function<void(RowId)> &visit) const {
 	for (const auto &[high, rows] : bitmap->parts) {
-		// A copy, because an exception must not pass through CRoaring's own iteration.
-		std::vector<uint32_t> lows(roaring_bitmap_get_cardinality(rows.get()));
-		roaring_bitmap_to_uint32_array(rows.get(), lows.data());
-		for (const uint32_t low : lows) {
-			visit(RowId(int64_t(uint64_t(high) << 32 | low)));
+		// Copies of some at a time, because an exception must not pass through CRoaring's own iteration.
+		roaring_uint32_iterator_t position;
+		roaring_init_iterator(rows.get(), &position);
+		uint32_t lows[1024];
+		while (const uint32_t count = roaring_read_uint32_iterator(&position, lows, 1024)) {
+			for (uint32_t i = 0; i < count; i++) {
+				visit(RowId(int64_t(uint64_t(high) << 32 | lows[i])));
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ public:
 	bool Erase(RowId row_id);
 	bool Contains(RowId row_id) const;
 	uint64_t Count() const;
-	//! Ascending. Cost: a copy of the ids of each 2^32 rows.
+	//! Ascending. The set stays as it is meanwhile.
 	void ForEach(const std::function<void(RowId)> &visit) const;
 	uint64_t MemoryBytes() const;
 

@@ -74,7 +74,7 @@ TEST_F(DeltaMemory, AnAppendLeavesWritingToOthersUpToTwiceTheBound) {
 	EXPECT_TRUE(index->Counts().is_spill_due);
 	index->SpillDelta();
 	EXPECT_FALSE(index->Counts().is_spill_due);
-	EXPECT_LE(index->Summary().delta_bytes, BOUND + OTHER_BYTES);
+	EXPECT_LE(index->Summary().memory_bytes, BOUND + OTHER_BYTES);
 	EXPECT_EQ(RowsWith(20), ExpectedRowsWith(20));
 	EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 }
@@ -82,7 +82,7 @@ TEST_F(DeltaMemory, AnAppendLeavesWritingToOthersUpToTwiceTheBound) {
 TEST_F(DeltaMemory, AppendsThatNobodyHelpsKeepWithinTwiceTheBound) {
 	while (appended_bytes < HARD_BOUND + BOUND + BOUND) {
 		Append();
-		ASSERT_LE(index->Summary().delta_bytes, HARD_BOUND + STEP_BYTES + OTHER_BYTES);
+		ASSERT_LE(index->Summary().memory_bytes, HARD_BOUND + STEP_BYTES + OTHER_BYTES);
 	}
 	EXPECT_EQ(RowsWith(APPEND_ROWS - 1), ExpectedRowsWith(APPEND_ROWS - 1));
 }

@@ -129,6 +129,27 @@ TEST(RowSet, ValuesOutOfOrderAndWrongCardinalitiesAreRefused) {
 	EXPECT_THROW(RowSet::Deserialize(part), CorruptionError); // the same upper half twice
 }
 
+TEST(RowSet, ForEachGivesEachRowOnceAscending) {
+	std::set<int64_t> expected;
+	for (int64_t high : {int64_t(0), int64_t(1) << 33}) {
+		for (int64_t i = 0; i < 70000; i++) {
+			expected.insert(high + i);              // a full container
+			expected.insert(high + 200000 + 7 * i); // sparse and, with the next, dense ones
+			expected.insert(high + 500000 + 2 * i);
+		}
+		expected.insert(high + 5000000);
+	}
+	RowSet set;
+	std::vector<RowId> row_ids;
+	for (const int64_t row : expected) {
+		row_ids.push_back(RowId(row));
+	}
+	set.Insert(Span<const RowId>(row_ids));
+	std::vector<RowId> visited;
+	set.ForEach([&](RowId row_id) { visited.push_back(row_id); });
+	EXPECT_TRUE(visited == row_ids) << visited.size() << " of " << row_ids.size();
+}
+
 TEST(RowSet, ManyAtOnceAndMergedAreAsOneByOne) {
 	std::vector<RowId> first;
 	std::vector<RowId> second;

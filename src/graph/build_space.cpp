@@ -3,6 +3,7 @@
 #include "vector/byte_products.hpp"
 #include "vector/code_kernels.hpp"
 #include "vector/distance.hpp"
+#include "vector/rotation.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -75,17 +76,15 @@ void BuildSpace::Set(NodeId node, const float *vector, std::vector<float> &scrat
 }
 
 void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const {
-	float largest = 0;
-	for (size_t i = 0; i < dims; i++) {
-		largest = std::max(largest, std::fabs(vector[i]));
-	}
+	const float largest = LargestMagnitude(vector, dims);
 	tail.scale = largest / 127;
-	const float inverse = largest > 0 ? 127 / largest : 0;
-	int64_t squares = 0;
+	auto *values = reinterpret_cast<int8_t *>(target);
+	RoundToInt8(vector, largest > 0 ? 127 / largest : 0, values, dims);
+	int32_t squares = 0;
 	for (size_t i = 0; i < dims; i++) {
-		const auto value = int32_t(RoundWithin(vector[i] * inverse, -127, 127));
+		const int32_t value = values[i];
 		target[i] = uint8_t(value + BYTE_OFFSET);
-		squares += int64_t(value) * value;
+		squares += value * value;
 	}
 	tail.norm = tail.scale * tail.scale * float(squares);
 }

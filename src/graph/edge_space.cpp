@@ -47,7 +47,8 @@ void EdgeSpace::AddNode(const float *vector) {
 	const CodeScalars scalars = quantizer->Encode(vector, own_code.data(), scratch);
 	own_decoded.resize(dims);
 	own_loss = quantizer->Decode(own_code.data(), scalars, levels, own_decoded.data());
-	AddVector(vector);
+	quantizer->Rotate(vector, Grow());
+	Finish(0);
 }
 
 void EdgeSpace::ScoreNeighbors(std::vector<ScoredNode> &scored) const {
@@ -59,28 +60,9 @@ void EdgeSpace::ScoreNeighbors(std::vector<ScoredNode> &scored) const {
 	std::sort(scored.begin(), scored.end());
 }
 
-uint32_t EdgeSpace::AddVector(const float *vector) {
-	float *target = Grow();
-	quantizer->Rotate(vector, target);
-	Finish(0);
-	return count - 1;
-}
-
-uint32_t EdgeSpace::AddUnrotated(const float *vector) {
-	std::memcpy(Grow(), vector, dims * sizeof(float));
-	Finish(0);
-	return count - 1;
-}
-
 uint32_t EdgeSpace::AddCode(const uint8_t *code, const CodeScalars &scalars) {
 	const float loss = quantizer->Decode(code, scalars, levels, Grow());
 	Finish(loss);
-	return count - 1;
-}
-
-uint32_t EdgeSpace::AddFrom(const EdgeSpace &other, uint32_t position) {
-	std::memcpy(Grow(), other.At(position), dims * sizeof(float));
-	Finish(other.losses[position]);
 	return count - 1;
 }
 

@@ -1,4 +1,4 @@
-// Distances for choosing edges, between vectors at hand and vectors known only by their codes.
+// Distances for choosing edges, between a node and vectors known only by their codes.
 //
 // RobustPrune needs a distance that behaves like a squared Euclidean one: |x - y|^2 for L2SQ, between unit vectors for
 // COSINE, and with one more coordinate for IP (see PruneDistance). Here every vector is rotated, as codes are, and what
@@ -36,14 +36,8 @@ public:
 	void AddNode(const float *vector);
 	//! All others by their distance from the node: 0 for copies of it, also where these are known by their codes.
 	void ScoreNeighbors(std::vector<ScoredNode> &scored) const;
-	//! Returns the position. `vector`: `dims` floats, in the original space.
-	uint32_t AddVector(const float *vector);
-	//! The same for a space without codes, where a rotation would change no distance.
-	uint32_t AddUnrotated(const float *vector);
 	//! Returns the position.
 	uint32_t AddCode(const uint8_t *code, const CodeScalars &scalars);
-	//! Copies a vector of another space over the same quantizer. Returns the position.
-	uint32_t AddFrom(const EdgeSpace &other, uint32_t position);
 
 	float Distance(uint32_t a, uint32_t b) const;
 

@@ -1,20 +1,21 @@
 // Merging vectors into a graph on disk (the insertion of DiskANN and LM-DiskANN, batched as in FreshDiskANN: Singh et
-// al., 2021): for each vector a search for candidates and RobustPrune over their exact vectors, then back-edges,
-// grouped by their target so that each block is written once a batch.
+// al., 2021): for each vector a search for candidates and RobustPrune over their vectors (merge_space.hpp), then
+// back-edges, grouped by their target so that each block is written once a batch.
 //
 // A full target gives up edges that only fill its room, the farthest first, so a back-edge costs no choice as a rule.
-// When none is left RobustPrune chooses anew, over decoded codes, as a block holds its neighbours as nothing else; what
-// it leaves out fills the room again. Edges of the block that do not fill were chosen before, so it asks only what new
+// When none is left RobustPrune chooses anew, by estimates from the codes in the block (edge_estimates.hpp); what it
+// leaves out fills the room again. Edges of the block that do not fill were chosen before, so it asks only what new
 // ones drop and what drops them: O(R) distances a back-edge. A vector also has those before it in its batch as
 // candidates, with back-edges like any other. The first back-edge anchors the new node: it is never dropped, so every
 // node can be reached over anchors from an entry. Planning only reads, so it may take its time beside searches and
 // checkpoints; applying is short.
 #pragma once
 
-#include "graph/edge_space.hpp"
+#include "graph/edge_estimates.hpp"
 #include "graph/edit.hpp"
-#include "graph/prune.hpp"
+#include "graph/merge_space.hpp"
 #include "graph/search.hpp"
+#include "vector/kept_queries.hpp"
 
 #include <functional>
 #include <unordered_map>
@@ -51,8 +52,8 @@ public:
 	//! Writes new nodes, then back-edges. Returns the number of pages written. Errors as ApplyEdits.
 	uint64_t Apply();
 	//! The quantizer's reference of each node.
-	uint16_t ReferenceOf(size_t index) const {
-		return scalars[index].reference;
+	uint16_t ReferenceOf(size_t index) {
+		return EdgeTo(uint32_t(index), false).scalars.reference;
 	}
 
 	//! Distances computed so far for choosing among the edges of full nodes.
@@ -74,45 +75,58 @@ private:
 		size_t settled_count = 0;
 		std::vector<NodeEdge> fill;
 	};
-	//! Where a candidate's own vector and code come from.
-	struct Candidate {
-		NodeId id;
-		//! Position in the batch, or NOT_IN_BATCH.
-		uint32_t in_batch;
+	//! An edge of the list at hand.
+	struct Listed {
+		//! Was chosen together with the others that are.
+		bool is_settled;
+		//! Fills room, if any is left; others were chosen before it.
+		bool is_fill;
+		//! Of the batch, unless it is one of these.
+		uint32_t row;
+		bool is_anchor = false;
 	};
 
-	void Encode();
+	void AddRows();
 	const float *AsFloats(size_t index, std::vector<float> &widened) const;
 	void Link(uint32_t index);
+	//! Adds the edges that a row just linked asks of those it chose.
+	void AddBackEdges(uint32_t index);
 	//! Where a search met no live node, and no other comes before it in the batch: searches come by the dead.
 	void LinkToDead(uint32_t index);
-	void AddVisited(const BeamSearch &search);
-	void AddBatchMates(uint32_t index);
+	//! The nearest live nodes that the search for a row visited become `candidates`.
+	void MeetVisited(const BeamSearch &search);
+	void Score(Span<const NodeId> places, NodeId row, BuildDistance &distance);
+	//! Scores the nearest of the rows before it.
+	void ScoreBatchMates(uint32_t index, BuildDistance &distance);
 	//! Splits `scored` into `open` and `taken`, the vectors that copies in the batch lead to: all would choose the
 	//! same, so they would lead to fewer vectors together, and be led to by fewer, than copies linked one after the
 	//! other.
 	void SetAsideTaken();
-	void FindCodes(const std::vector<ScoredNode> &neighbors, std::vector<NodeEdge> &found);
 	//! `begin`, `end`: the back-edges of one target. Where it has no room, edges that only fill it go first.
 	void PlanBackEdges(size_t begin, size_t end);
 	//! For a target that is full without them: RobustPrune decides.
-	void ChooseEdges(const NodeView &node, size_t begin, size_t end, EdgeEdit &edit);
-	//! Position of the candidate whose back-edge anchors the new node; NO_NODE without targets.
-	NodeId ChooseAnchor(const std::vector<ScoredNode> &targets);
-	size_t CountAnchors(const Candidate &candidate) const;
+	void ChooseEdges(const NodeView &node, NodeId target, Span<const BackEdge> added, EdgeEdit &edit);
+	//! Place of the node whose back-edge anchors the new one, which has just chosen; NO_NODE if it chose none.
+	NodeId ChooseAnchor(uint32_t index);
+	size_t CountAnchors(NodeId place) const;
 	//! Those of the node in the graph, and those that this batch adds.
 	size_t CountAnchors(NodeId id, const NodeView &node) const;
-	//! A node with room to anchor `index` of the batch: `full` or one below it, else the nearest of those before it in
-	//! the batch. `full` itself where damaged anchors lead nowhere else.
-	Candidate FindRoomBelow(NodeId full, uint32_t index) const;
+	//! Place of a node with room to anchor `index` of the batch: `full` or one below it, else the nearest of those
+	//! before it in the batch. `full` itself where damaged anchors lead nowhere else.
+	NodeId FindRoomBelow(NodeId full, uint32_t index);
 	void AddBackEdgeInBatch(uint32_t target, uint32_t source, bool is_anchor);
 	//! Cuts the list of a node of the batch to what its block has room for.
 	void PruneEdgesOf(uint32_t target);
-	//! Chooses among the neighbours at positions 1.. of `space`, of which 0 is the node itself, into `chosen`. Those
-	//! left out that there is room for come into `dropped`. Settled ones do not drop each other.
-	void PruneSpace(const std::function<bool(uint32_t position)> &is_settled,
-	                const std::function<bool(uint32_t position)> &is_anchor);
-	NodeEdge EdgeTo(uint32_t index, bool is_anchor) const;
+	void List(const NodeEdge &edge, const Listed &role);
+	//! Chooses among what is listed for a node, whose own code is that of `own`: positions come into `chosen`, and what
+	//! there is room for beside them into `dropped`.
+	void ChooseListed(const EdgeQuery &node, const NodeEdge &own);
+	EdgeQuery QueryOf(uint32_t index) const;
+	//! Position in the batch of one of its nodes.
+	uint32_t RowOf(NodeId id) const;
+	NodeEdge EdgeTo(uint32_t index, bool is_anchor) {
+		return space.EdgeTo(NodeId(index), is_anchor);
+	}
 	uint64_t WriteNewNodes();
 
 	Graph &graph;
@@ -120,11 +134,12 @@ private:
 	Span<const NewNode> nodes;
 	PruneLimits limits;
 
-	//! Of the batch: codes, and rotated vectors.
-	std::vector<CodeScalars> scalars;
-	std::vector<const uint8_t *> codes;
-	CodeArena arena;
-	EdgeSpace batch_space;
+	MergeSpace space;
+	//! The rows' places.
+	std::vector<NodeId> rows;
+	//! Of the rows that are linked: their vectors as queries, and the lengths of all.
+	KeptQueries queries;
+	std::vector<float> norms;
 	std::vector<NewEdges> edges;
 	std::vector<BackEdge> back_edges;
 	std::vector<EdgeEdit> edits;
@@ -132,16 +147,19 @@ private:
 	//! Anchors that present nodes get.
 	std::unordered_map<NodeId, size_t> planned_anchors;
 
-	//! Scratch of one vector: its candidates, which are numbered by their position in `space`.
-	EdgeSpace space;
-	std::vector<Candidate> candidates;
+	//! Scratch of one row: places, and what is scored of them.
+	std::vector<NodeId> candidates;
 	std::vector<ScoredNode> scored, open, taken, chosen, dropped;
-	std::vector<PageRef> pinned;
-	std::vector<NodeId> pinned_nodes;
+	std::vector<float> distances;
 	//! The dead node nearest to the vector that a search met.
 	NodeId nearest_dead = NO_NODE;
+	//! Scratch of one list.
+	EdgeEstimates estimates;
+	std::vector<Listed> listed;
+	std::vector<ScoredNode> fill;
+	PreparedQuery prepared;
+	std::vector<float> decoded;
 	std::vector<float> widened;
-	std::vector<float> encode_scratch;
 };
 
 } // namespace lm_diskann

@@ -53,12 +53,12 @@ BeamSearch::BeamSearch(const Graph &graph_p, const float *query, uint32_t beam_w
 	memory->decoded.resize(graph.layout.dims);
 	memory->estimates.resize(graph.layout.max_degree);
 	memory->ahead_refs.resize(BEAM_WIDTH_MAX);
+	graph.quantizer.Prepare(query, memory->prepared);
 	if (graph.node_end == 0) {
 		return;
 	}
 	const PreparedQuery &prepared = memory->prepared;
 	Frontier &frontier = memory->frontier;
-	graph.quantizer.Prepare(query, memory->prepared);
 	frontier.Expect(ENTRY_COUNT);
 	size_t started = 0;
 	for (const uint16_t reference : prepared.nearest_references) {
@@ -237,7 +237,7 @@ void BeamSearch::ExpandNode(const Candidate &candidate, const uint8_t *page) {
 	if (!accepts || accepts(node.Row())) {
 		memory->bound.Offer(distance);
 	}
-	graph.quantizer.Estimate(memory->prepared, node.Codes(), node.Factors(), node.Biases(), node.References(),
+	graph.quantizer.Estimate(memory->prepared.View(), node.Codes(), node.Factors(), node.Biases(), node.References(),
 	                         node.Degree(), memory->estimates.data());
 	counters.distances_estimated += node.Degree();
 	memory->frontier.PushAll(memory->estimates.data(), node.Ids(), node.Degree(), memory->bound.Value());

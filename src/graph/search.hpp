@@ -103,6 +103,10 @@ public:
 	const std::vector<Visit> &Visits() const {
 		return memory->visits;
 	}
+	//! The query as estimates need it; while the search lives.
+	const PreparedQuery &Prepared() const {
+		return memory->prepared;
+	}
 	const SearchCounters &Counters() const {
 		return counters;
 	}

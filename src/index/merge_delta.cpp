@@ -252,9 +252,11 @@ void AnnIndex::Impl::RequireHealthy() const {
 }
 
 size_t AnnIndex::MergeBatchRows() const {
-	// A copy of the vector as it came and as it is compared; the codes of its edges fill a block.
+	// Copies of the vector: as it came, as bytes, and as a query. The codes of its edges fill a block.
 	const NodeLayout &layout = impl->graph.layout;
-	const uint64_t row_bytes = 2 * uint64_t(layout.dims) * sizeof(float) + layout.page_size / layout.nodes_per_page;
+	const uint64_t row_bytes = uint64_t(layout.dims) * (sizeof(float) + 1) +
+	                           KeptQueries::MemoryBytes(impl->graph.quantizer, 1) +
+	                           layout.page_size / layout.nodes_per_page;
 	return std::clamp(size_t(BATCH_BYTES / row_bytes), BATCH_ROWS_MIN, BATCH_ROWS_MAX);
 }
 

@@ -243,11 +243,15 @@ CodeScalars Quantizer::Encode(const float *vector, uint16_t reference, uint8_t *
 	return scalars;
 }
 
+size_t Quantizer::RotatedQueryBytes() const {
+	return ArrangedQueryBytes(FormOf(family).bits, PaddedDims(dims));
+}
+
 void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	const size_t padded = PaddedDims(dims);
 	const uint32_t bits = FormOf(family).bits;
-	if (query.rotated.size() != ArrangedQueryBytes(bits, padded)) {
-		query.rotated = AlignedBuffer<int8_t>(ArrangedQueryBytes(bits, padded));
+	if (query.rotated.size() != RotatedQueryBytes()) {
+		query.rotated = AlignedBuffer<int8_t>(RotatedQueryBytes());
 		query.rounded.assign(padded, 0);
 	}
 	query.scratch.resize(2 * dims);
@@ -293,7 +297,7 @@ void Quantizer::PrepareReferences(const float *rotated, PreparedQuery &query) co
 	}
 }
 
-void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,
+void Quantizer::Estimate(const QueryView &query, const uint8_t *codes, const float *factors, const float *biases,
                          const uint16_t *reference_ids, size_t count, float *distances) const {
 	constexpr size_t BATCH = 64;
 	const LevelForm form = FormOf(family);
@@ -304,7 +308,7 @@ void Quantizer::Estimate(const PreparedQuery &query, const uint8_t *codes, const
 	int32_t sums[BATCH];
 	for (size_t begin = 0; begin < count; begin += BATCH) {
 		const size_t end = std::min(count, begin + BATCH);
-		CodeDotProducts(form.bits, query.rotated.data(), codes + begin * code_bytes, code_bytes, end - begin, sums);
+		CodeDotProducts(form.bits, query.rotated, codes + begin * code_bytes, code_bytes, end - begin, sums);
 		for (size_t i = begin; i < end; i++) {
 			const size_t reference = std::min<size_t>(reference_ids[i] & REFERENCE_MASK, out_of_range);
 			const float product = query.step * (form.step * float(sums[i - begin]) - query_offset);

@@ -41,6 +41,14 @@ static constexpr uint64_t REFERENCES_MAX = 1024;
 //! The top bit of a stored reference does not belong to it: blocks keep a mark of theirs there.
 static constexpr uint16_t REFERENCE_MASK = 0x7FFF;
 
+//! What estimates need of a query (see PreparedQuery).
+struct QueryView {
+	const int8_t *rotated;
+	float step;
+	int32_t rotated_sum;
+	Span<const float> reference_terms;
+};
+
 //! A query made ready for estimates. Belongs to one thread; reuse it to avoid allocation.
 struct PreparedQuery {
 	//! So many references are kept in order.
@@ -61,6 +69,11 @@ struct PreparedQuery {
 	std::vector<float> scratch;
 	std::vector<int8_t> rounded;
 	std::vector<int16_t> reference_scratch;
+
+	//! Until it is prepared anew.
+	QueryView View() const {
+		return {rotated.data(), step, rotated_sum, {reference_terms.data(), reference_terms.size()}};
+	}
 };
 
 //! Trained compression of vectors of one index. Immutable after construction, so any number of threads may use it.
@@ -117,13 +130,15 @@ public:
 	//! Index of the reference nearest (squared L2; unit length for COSINE) to `vector`.
 	uint16_t NearestReference(const float *vector, std::vector<float> &scratch) const;
 
+	//! Size of PreparedQuery::rotated.
+	size_t RotatedQueryBytes() const;
 	//! Makes `query` ready for estimates against `vector` (`dims` floats, finite).
 	void Prepare(const float *vector, PreparedQuery &query) const;
 
 	//! distances[i] = estimate for code i of a whole node: `count` codes, contiguous, CodeBytes() each; factors, biases
 	//! and reference_ids are arrays of `count` (any alignment of the codes, natural alignment of the arrays).
 	//! A reference id out of range gives +infinity. No allocation, no I/O, never throws.
-	void Estimate(const PreparedQuery &query, const uint8_t *codes, const float *factors, const float *biases,
+	void Estimate(const QueryView &query, const uint8_t *codes, const float *factors, const float *biases,
 	              const uint16_t *reference_ids, size_t count, float *distances) const;
 
 	//! target = P(source): `dims` floats each, may not overlap. Keeps length and inner products.

@@ -93,8 +93,8 @@ struct EncodedRows {
 		PreparedQuery prepared;
 		quantizer.Prepare(query, prepared);
 		std::vector<float> distances(factors.size());
-		quantizer.Estimate(prepared, codes.data(), factors.data(), biases.data(), references.data(), factors.size(),
-		                   distances.data());
+		quantizer.Estimate(prepared.View(), codes.data(), factors.data(), biases.data(), references.data(),
+		                   factors.size(), distances.data());
 		return distances;
 	}
 };

@@ -1,55 +1,13 @@
 #include "graph/reach.hpp"
 
+#include "graph/places.hpp"
 #include "graph/verify.hpp"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace lm_diskann {
 
 namespace {
-
-//! A place of a node among all places, counted without gaps.
-using Place = uint32_t;
-constexpr Place NO_PLACE = UINT32_MAX;
-
-//! The places of the nodes in some pages.
-class Places {
-public:
-	Places(const ExtentSet &pages, uint32_t nodes_per_page) {
-		for (const auto &[first, page_count] : pages.All()) {
-			const uint64_t node_count = uint64_t(page_count) * nodes_per_page;
-			runs.push_back({uint64_t(first) * nodes_per_page, node_count, count});
-			count += node_count;
-		}
-	}
-	uint64_t Count() const {
-		return count;
-	}
-	//! NO_PLACE: not in these pages.
-	Place Of(NodeId node) const {
-		const auto next = std::upper_bound(runs.begin(), runs.end(), node.value,
-		                                   [](uint64_t value, const Run &run) { return value < run.first; });
-		if (next == runs.begin()) {
-			return NO_PLACE;
-		}
-		const Run &run = *std::prev(next);
-		const uint64_t offset = node.value - run.first;
-		return offset < run.count ? Place(run.place + offset) : NO_PLACE;
-	}
-
-private:
-	//! `count` nodes from `first` on have places from `place` on.
-	struct Run {
-		uint64_t first;
-		uint64_t count;
-		uint64_t place;
-	};
-
-	uint64_t count = 0;
-	std::vector<Run> runs;
-};
 
 class ReachFinder {
 public:

@@ -1,6 +1,8 @@
 #include "graph/verify.hpp"
 
+#include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "graph/places.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,17 +11,6 @@
 namespace lm_diskann {
 
 namespace {
-
-//! Nodes whose codes are compared in one pass over the file; bounds the memory.
-constexpr uint64_t CODE_WINDOW = 65536;
-
-//! The codes of nodes [first, first + count), encoded from their own vectors.
-struct CodeWindow {
-	uint64_t first = 0;
-	uint64_t count = 0;
-	std::vector<CodeScalars> scalars;
-	std::vector<uint8_t> codes;
-};
 
 //! Calls `run(node, view)` for each node in a page.
 template <class FUNCTION>
@@ -33,23 +24,36 @@ void ForEachNodeOf(const Graph &graph, const uint8_t *page, PageId id, FUNCTION 
 	}
 }
 
-uint32_t BitsOf(float value) {
-	uint32_t bits = 0;
-	std::memcpy(&bits, &value, sizeof(bits));
-	return bits;
+//! Of bits, as a scalar may be NaN where vectors are as large as floats get.
+uint64_t HashOfCode(const CodeScalars &scalars, const uint8_t *code, uint32_t code_bytes) {
+	uint8_t bytes[sizeof(scalars.factor) + sizeof(scalars.bias) + sizeof(scalars.reference)];
+	std::memcpy(bytes, &scalars.factor, sizeof(scalars.factor));
+	std::memcpy(bytes + 4, &scalars.bias, sizeof(scalars.bias));
+	std::memcpy(bytes + 8, &scalars.reference, sizeof(scalars.reference));
+	return Checksum(ConstByteSpan(code, code_bytes), Checksum(ConstByteSpan(bytes, sizeof(bytes)), 0));
 }
 
 class GraphVerifier {
 public:
 	GraphVerifier(const Graph &graph_p, const ExtentSet &node_pages_p, const PageFile &file_p, size_t violation_max_p)
 	    : graph(graph_p), node_pages(node_pages_p), file(file_p), violation_max(violation_max_p),
-	      page(file_p.PageSize()), decoded(graph_p.layout.dims) {
+	      places(node_pages_p, graph_p.layout.nodes_per_page), page(file_p.PageSize()), decoded(graph_p.layout.dims),
+	      code(graph_p.layout.code_bytes) {
 	}
 
 	std::vector<std::string> Run(const std::function<void(NodeId, const NodeView &)> &visit) {
-		ForEachView([&](NodeId id, const NodeView &node) {
-			visit(id, node);
-			CheckNode(id, node);
+		// A lossy own vector cannot give its code again.
+		const bool can_encode = graph.layout.storage == VectorStorage::NATIVE;
+		// No more than the file has room for, whatever is said of its pages.
+		code_hashes.reserve(std::min(places.Count(), file.SizeBytes() / page.size() * graph.layout.nodes_per_page));
+		ForEachPage([&](PageId page_id) {
+			ForEachNodeOf(graph, page.data(), page_id, [&](NodeId id, const NodeView &node) {
+				visit(id, node);
+				CheckNode(id, node);
+			});
+			if (can_encode && violations.empty()) {
+				HashCodesOf(page_id);
+			}
 		});
 		for (size_t k = 0; k < graph.entries.size(); k++) {
 			if (graph.entries[k] != NO_NODE && !Exists(graph.entries[k])) {
@@ -57,15 +61,8 @@ public:
 				       ", which does not exist");
 			}
 		}
-		// A lossy own vector cannot give its code again.
-		const bool can_encode = graph.layout.storage == VectorStorage::NATIVE;
-		uint64_t next = 0;
-		for (const auto &[page, count] : node_pages.All()) {
-			const uint64_t end = (uint64_t(page) + count) * graph.layout.nodes_per_page;
-			next = std::max(next, uint64_t(page) * graph.layout.nodes_per_page);
-			for (; can_encode && violations.empty() && next < end; next += CODE_WINDOW) {
-				CheckCodes(next);
-			}
+		if (can_encode && violations.empty()) {
+			CheckCodes();
 		}
 		return std::move(violations);
 	}
@@ -96,11 +93,6 @@ private:
 		}
 	}
 
-	template <class FUNCTION>
-	void ForEachView(FUNCTION &&run) {
-		ForEachPage([&](PageId id) { ForEachNodeOf(graph, page.data(), id, run); });
-	}
-
 	void CheckNode(NodeId id, const NodeView &node) {
 		const std::string name = "node " + std::to_string(id.value);
 		std::vector<uint32_t> ids(node.Ids(), node.Ids() + node.Degree());
@@ -119,60 +111,56 @@ private:
 				Report(name + " has an edge to node " + std::to_string(neighbor) + ", which does not exist");
 			}
 		}
-		const float *vector = node.Vector(decoded.data());
-		if (!std::all_of(vector, vector + graph.layout.dims, [](float value) { return std::isfinite(value); })) {
+		if (!IsFinite(node)) {
 			Report(name + " has a vector that is not finite");
 		}
 	}
 
-	void CheckCodes(uint64_t first) {
-		const uint32_t code_bytes = graph.layout.code_bytes;
-		CodeWindow window;
-		window.first = first;
-		window.count = std::min<uint64_t>(CODE_WINDOW, graph.node_end - first);
-		window.scalars.resize(window.count);
-		window.codes.resize(window.count * code_bytes);
-		std::vector<float> scratch;
-		// Of all places: a node without row and edges looks like one that is free, but edges may lead to it.
-		ForEachPage([&](PageId page_id) {
-			for (uint32_t place = 0; place < graph.layout.nodes_per_page; place++) {
-				const NodeId id(page_id.value * graph.layout.nodes_per_page + place);
-				const uint64_t at = id.value - first; // wraps below the window
-				if (at < window.count) {
-					const NodeView node(graph.layout, page.data(), id, graph.node_end);
-					window.scalars[at] = graph.quantizer.Encode(node.Vector(decoded.data()),
-					                                            window.codes.data() + at * code_bytes, scratch);
-				}
-			}
-		});
-		ForEachView([&](NodeId id, const NodeView &node) {
-			for (uint32_t i = 0; i < node.Degree(); i++) {
-				const uint64_t at = node.Neighbor(i).value - first;
-				if (at < window.count && !EdgeEquals(node, i, window, at)) {
-					Report("node " + std::to_string(id.value) + " holds a code of neighbor " +
-					       std::to_string(node.Neighbor(i).value) + " that is not the neighbor's");
-				}
-			}
-		});
+	bool IsFinite(const NodeView &node) {
+		const float *vector = node.Vector(decoded.data());
+		return std::all_of(vector, vector + graph.layout.dims, [](float value) { return std::isfinite(value); });
 	}
 
-	bool EdgeEquals(const NodeView &node, uint32_t edge, const CodeWindow &window, uint64_t at) const {
-		const uint32_t code_bytes = graph.layout.code_bytes;
-		const CodeScalars &scalars = window.scalars[at];
-		// Bits are compared, as a scalar may be NaN where vectors are as large as floats get.
-		return node.Scalars(edge).reference == scalars.reference &&
-		       BitsOf(node.Factors()[edge]) == BitsOf(scalars.factor) &&
-		       BitsOf(node.Biases()[edge]) == BitsOf(scalars.bias) &&
-		       std::memcmp(node.Codes() + size_t(edge) * code_bytes, window.codes.data() + at * code_bytes,
-		                   code_bytes) == 0;
+	//! Of all places: a node without row and edges looks like one that is free, but edges may lead to it.
+	void HashCodesOf(PageId page_id) {
+		for (uint32_t place = 0; place < graph.layout.nodes_per_page; place++) {
+			const NodeView node(graph.layout, page.data(), NodeId(page_id.value * graph.layout.nodes_per_page + place),
+			                    graph.node_end);
+			uint64_t hash = 0;
+			if (IsFinite(node)) {
+				const CodeScalars scalars =
+				    graph.quantizer.Encode(node.Vector(decoded.data()), code.data(), encode_scratch);
+				hash = HashOfCode(scalars, code.data(), graph.layout.code_bytes);
+			}
+			code_hashes.push_back(hash);
+		}
+	}
+
+	void CheckCodes() {
+		ForEachPage([&](PageId page_id) {
+			ForEachNodeOf(graph, page.data(), page_id, [&](NodeId id, const NodeView &node) {
+				for (uint32_t i = 0; i < node.Degree(); i++) {
+					const uint64_t hash = HashOfCode(node.Scalars(i), node.Code(i), graph.layout.code_bytes);
+					const Place neighbor = places.Of(node.Neighbor(i));
+					if (neighbor >= code_hashes.size() || hash != code_hashes[neighbor]) {
+						Report("node " + std::to_string(id.value) + " holds a code of neighbor " +
+						       std::to_string(node.Neighbor(i).value) + " that is not the neighbor's");
+					}
+				}
+			});
+		});
 	}
 
 	const Graph &graph;
 	const ExtentSet &node_pages;
 	const PageFile &file;
 	size_t violation_max;
+	const Places places;
+	//! By place, of the node's own vector.
+	std::vector<uint64_t> code_hashes;
 	AlignedBuffer<uint8_t> page;
-	std::vector<float> decoded;
+	std::vector<float> decoded, encode_scratch;
+	std::vector<uint8_t> code;
 	std::vector<std::string> violations;
 };
 
@@ -184,8 +172,8 @@ std::vector<std::string> VerifyGraph(const Graph &graph, const ExtentSet &node_p
 	return GraphVerifier(graph, node_pages, file, violation_max).Run(visit);
 }
 
-uint64_t VerifyGraphMemoryBytes(const NodeLayout &layout, uint64_t place_count) {
-	return std::min(CODE_WINDOW, place_count) * (layout.code_bytes + sizeof(CodeScalars));
+uint64_t VerifyGraphMemoryBytes(uint64_t place_count) {
+	return place_count * sizeof(uint64_t);
 }
 
 void ForEachNode(const Graph &graph, const ExtentSet &node_pages, const PageFile &file,

@@ -178,10 +178,9 @@ Reach AnnIndex::FindReach() {
 
 uint64_t AnnIndex::VerifyMemoryBytes() const {
 	const std::shared_lock<std::shared_mutex> guard(impl->state_mutex);
-	const NodeLayout &layout = impl->graph.layout;
-	const uint64_t place_count = impl->node_pages.Count() * layout.nodes_per_page;
+	const uint64_t place_count = impl->node_pages.Count() * impl->graph.layout.nodes_per_page;
 	// A set of all rows that were met beside it takes at most 16 bits a row.
-	const uint64_t graph_bytes = VerifyGraphMemoryBytes(layout, place_count) + place_count * sizeof(uint16_t);
+	const uint64_t graph_bytes = VerifyGraphMemoryBytes(place_count) + place_count * sizeof(uint16_t);
 	return std::max({graph_bytes, ReachMemoryBytes(place_count), impl->StoredRowsMax() * sizeof(StoredRow)});
 }
 

@@ -94,19 +94,22 @@ std::multiset<int64_t> Search(AnnIndex &index, const std::vector<float> &query) 
 void SearchAndVerify(AnnIndex &index) {
 	const IndexConfiguration &configuration = index.Configuration();
 	const bool is_sound = index.Verify().empty();
-	if (is_sound) {
-		index.FindReach();
-	}
-	std::set<int64_t> present;
+	const Reach reach = is_sound ? index.FindReach() : Reach();
+	std::set<int64_t> present, reached;
 	for (const StoredRow &row : index.CollectRows()) {
 		const bool is_single = present.insert(row.row_id.value).second;
 		LMD_CHECK(is_single || !is_sound, "a verified index holds each row once");
+		if (!reach.unreached.Contains(row.row_id)) {
+			reached.insert(row.row_id.value);
+		}
 	}
 	for (uint64_t i = 0; i < 3; i++) {
 		const std::multiset<int64_t> found =
 		    Search(index, MakeVector(configuration.dims, configuration.element_type, 1000 + i));
 		LMD_CHECK(!is_sound || std::includes(present.begin(), present.end(), found.begin(), found.end()),
 		          "a verified index finds only rows that it has, each once");
+		LMD_CHECK(!is_sound || std::includes(found.begin(), found.end(), reached.begin(), reached.end()),
+		          "a verified index finds all rows that edges lead to");
 	}
 }
 

@@ -103,7 +103,6 @@ bool IndexHost::Publish(bool is_named) {
 
 bool IndexHost::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
 	return Attempt([&] {
-		rows.AllowMisses();
 		const uint64_t before = index->Summary().delta_count;
 		const bool has_more = index->Merge(row_max, is_stopped);
 		const uint64_t after = index->Summary().delta_count;
@@ -113,10 +112,7 @@ bool IndexHost::Merge(size_t row_max, const std::function<bool()> &is_stopped) {
 }
 
 bool IndexHost::Compact(const std::function<bool()> &is_stopped) {
-	return Attempt([&] {
-		rows.AllowMisses();
-		index->Compact(is_stopped);
-	});
+	return Attempt([&] { index->Compact(is_stopped); });
 }
 
 bool IndexHost::Shrink(const std::function<bool()> &is_stopped) {

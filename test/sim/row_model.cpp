@@ -152,11 +152,9 @@ void RowModel::CheckSearch(AnnIndex &index, const std::vector<float> &query, siz
 		found.push_back(neighbor);
 	}
 	const size_t expected = std::min(k, live.size());
-	const size_t miss_max = may_miss ? 3 + expected / 10 : 0;
-	Require(found.size() <= expected && found.size() + miss_max >= expected,
-	        "a search for " + std::to_string(k) + " of " + std::to_string(live.size()) + " rows found " +
-	            std::to_string(found.size()));
-	const bool is_whole = list_size > live.size() * 2 + 1000 && !may_miss;
+	Require(found.size() == expected, "a search for " + std::to_string(k) + " of " + std::to_string(live.size()) +
+	                                      " rows found " + std::to_string(found.size()));
+	const bool is_whole = list_size > live.size() * 2 + 1000;
 	std::vector<double> exact;
 	double tolerance_max = 0;
 	for (const auto &[row_id, vector] : live) {

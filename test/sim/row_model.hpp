@@ -43,17 +43,12 @@ public:
 		covered_rows = covered_rows_p;
 	}
 
-	//! From here on single edges decide whether a row of a small graph can be reached: a search may miss some.
-	void AllowMisses() {
-		may_miss = true;
-	}
-
 	//! The index holds exactly these rows. Throws SimViolation, or what the index throws.
 	void CheckRows(AnnIndex &index) const;
 	//! Verify finds nothing, and a list of any size gives the live rows in the order of brute force.
 	void CheckAll(AnnIndex &index, const std::vector<float> &query) const;
-	//! Asks for `k` rows in two parts: live rows, none twice, with their distances; the nearest of all if the list is
-	//! longer than there are nodes, unless misses are allowed; then nine of ten.
+	//! Asks for `k` rows in two parts: as many as there are live rows, none twice, with their distances; the nearest of
+	//! all if the list is longer than there are nodes.
 	void CheckSearch(AnnIndex &index, const std::vector<float> &query, size_t k, uint32_t list_size) const;
 
 private:
@@ -65,7 +60,6 @@ private:
 	std::map<int64_t, std::vector<float>> live;
 	std::set<int64_t> unindexed;
 	uint64_t covered_rows = 0;
-	bool may_miss = false;
 };
 
 } // namespace lm_diskann

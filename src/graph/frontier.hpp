@@ -53,7 +53,7 @@ public:
 	}
 
 private:
-	static constexpr size_t ORDERED_MAX = 128;
+	static constexpr size_t ORDERED_MAX = 256;
 
 	float NearestOrdered() const {
 		return ordered_count > 0 ? ordered[ordered_count - 1].distance : std::numeric_limits<float>::infinity();

@@ -58,6 +58,7 @@ struct IndexBuilder::Impl {
 		return PlanBuild(configuration, layout, rows, count, resources.memory_max, bool(resources.create_scratch));
 	}
 
+	uint64_t RowsMax(uint64_t bytes) const;
 	void LimitRowsInMemory();
 	void EnterPhases(uint64_t bytes);
 	bool NextPhase(Phase &phase);
@@ -127,10 +128,18 @@ struct IndexBuilder::Impl {
 	StoredRoots roots = {};
 };
 
+//! What rows may take beside the `bytes` of a phase: the rest of the memory, but for a part that is left to the C
+//! library, which keeps freed small allocations.
+uint64_t IndexBuilder::Impl::RowsMax(uint64_t bytes) const {
+	constexpr uint64_t HEAP_PARTS = 16;
+	const uint64_t rest = resources.memory_max - bytes;
+	return rest - std::min(rest, resources.memory_max / HEAP_PARTS);
+}
+
 //! Rows leave RAM while they come in as far as later phases will need their room. `mutex` is held.
 void IndexBuilder::Impl::LimitRowsInMemory() {
 	if (resources.create_scratch) {
-		rows.SetMemoryMax(resources.memory_max - Plan(row_count).LargestBytes());
+		rows.SetMemoryMax(RowsMax(Plan(row_count).LargestBytes()));
 	} else {
 		Plan(row_count);
 	}
@@ -143,12 +152,12 @@ void IndexBuilder::Impl::LimitRowsInMemory() {
 
 //! The next phases hold `bytes`, and rows what is left.
 void IndexBuilder::Impl::EnterPhases(uint64_t bytes) {
-	const uint64_t rows_max = resources.memory_max - bytes;
 	if (resources.create_scratch) {
-		rows.SetMemoryMax(rows_max);
+		rows.SetMemoryMax(RowsMax(bytes));
 	}
 	if (resources.set_memory) {
-		resources.set_memory(bytes + std::min(rows_max, rows.Bytes(row_count) + rows.MemoryMin(row_count)));
+		const uint64_t rest = resources.memory_max - bytes;
+		resources.set_memory(bytes + std::min(rest, rows.Bytes(row_count) + rows.MemoryMin(row_count)));
 	}
 }
 

@@ -46,25 +46,31 @@ void ForItem(size_t item, size_t size, size_t count, FUNCTION &&run) {
 
 //! What one search or prune needs; made once an item.
 struct GraphBuilder::Scratch {
-	explicit Scratch(const BuildSpace &space) : distance(space) {
+	explicit Scratch(GraphBuilder &builder_p) : builder(builder_p), distance(builder_p.space) {
+	}
+	~Scratch() {
+		builder.distance_count += measured_count + distance.Count();
 	}
 
 	//! Puts the distances of `unseen` from `point` into `distances`.
-	void Measure(const BuildSpace &space) {
+	void Measure() {
 		distances.resize(unseen.size());
-		space.Distances(point, Span<const NodeId>(unseen.data(), unseen.size()), distances.data());
+		builder.space.Distances(point, Span<const NodeId>(unseen.data(), unseen.size()), distances.data());
+		measured_count += unseen.size();
 	}
 	//! Makes `unseen` the candidates.
-	void MeasureCandidates(const BuildSpace &space) {
-		Measure(space);
+	void MeasureCandidates() {
+		Measure();
 		candidates.clear();
 		for (size_t i = 0; i < unseen.size(); i++) {
 			candidates.push_back({distances[i], unseen[i]});
 		}
 	}
 
+	GraphBuilder &builder;
 	BuildSpace::Point point;
 	BuildDistance distance;
+	uint64_t measured_count = 0;
 
 	NearestList nearest;
 	std::vector<NodeId> unseen;
@@ -137,7 +143,7 @@ void GraphBuilder::StartBatch(Phase &phase) {
 	phase.progress_begin = LinkedShare(batch_begin);
 	phase.progress_end = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.run = [this, count](size_t item) {
-		Scratch scratch(space);
+		Scratch scratch(*this);
 		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(order[batch_begin + i]), scratch); });
 	};
 	has_back_edges_due = true;
@@ -170,7 +176,7 @@ void GraphBuilder::StartBackEdges(Phase &phase) {
 	phase.progress_begin = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
 	phase.progress_end = LinkedShare(batch_end);
 	phase.run = [this, group_count](size_t item) {
-		Scratch scratch(space);
+		Scratch scratch(*this);
 		ForItem(item, ITEM_SIZE, group_count, [&](size_t group) { AddBackEdges(group, scratch); });
 	};
 }
@@ -182,7 +188,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	space.Load(node, scratch.point);
 	// Returns the best place that one of `unseen` gets among the nearest.
 	const auto offer_unseen = [&]() {
-		scratch.Measure(space);
+		scratch.Measure();
 		size_t best_place = parameters.list_size;
 		for (size_t i = 0; i < scratch.unseen.size(); i++) {
 			best_place = std::min(best_place, scratch.nearest.Offer(scratch.distances[i], scratch.unseen[i]));
@@ -263,7 +269,7 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 	for (size_t i = begin; i < end; i++) {
 		scratch.unseen.push_back(NodeId(back_edges[i].source));
 	}
-	scratch.MeasureCandidates(space);
+	scratch.MeasureCandidates();
 	std::sort(scratch.candidates.begin(), scratch.candidates.end());
 	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
 	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
@@ -321,7 +327,7 @@ bool GraphBuilder::StartConnecting(Phase &phase) {
 }
 
 void GraphBuilder::ConnectSome() {
-	Scratch scratch(space);
+	Scratch scratch(*this);
 	for (size_t steps = 0; steps < CONNECTING_STEPS;) {
 		if (!pending.empty()) {
 			const NodeId node(pending.back());
@@ -393,7 +399,7 @@ void GraphBuilder::StartFilling(Phase &phase) {
 	phase.name = "filling";
 	phase.item_count = (degrees.size() + ITEM_SIZE - 1) / ITEM_SIZE;
 	phase.run = [this](size_t item) {
-		Scratch scratch(space);
+		Scratch scratch(*this);
 		ForItem(item, ITEM_SIZE, degrees.size(), [&](size_t i) { FillNode(NodeId(uint32_t(i)), scratch); });
 	};
 	phase.progress_begin = 1 - FILLED_SHARE;
@@ -422,7 +428,7 @@ void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
 		}
 	}
 	space.Load(node, scratch.point);
-	scratch.MeasureCandidates(space);
+	scratch.MeasureCandidates();
 	const size_t added = std::min(room, scratch.candidates.size());
 	std::partial_sort(scratch.candidates.begin(), scratch.candidates.begin() + added, scratch.candidates.end());
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree) + own.size();

@@ -11,6 +11,7 @@
 #include "graph/phases.hpp"
 #include "graph/prune.hpp"
 
+#include <atomic>
 #include <optional>
 #include <vector>
 
@@ -49,6 +50,10 @@ public:
 	//! The neighbour by whose edge `node` is reached from the root, for good: an anchor. NO_NODE: the root.
 	NodeId AnchorOf(NodeId node) const {
 		return anchors[node.value];
+	}
+	//! Distances computed so far: nearly all of the work.
+	uint64_t DistanceCount() const {
+		return distance_count;
 	}
 
 private:
@@ -112,6 +117,7 @@ private:
 	bool is_traversing = false;
 	NodeId last_connected;
 	std::vector<uint16_t> linked_degrees;
+	std::atomic<uint64_t> distance_count {0};
 };
 
 } // namespace lm_diskann

@@ -89,11 +89,17 @@ public:
 	void operator()(NodeId from, Span<const NodeId> to, float *distances) {
 		space.Load(from, point);
 		space.Distances(point, to, distances);
+		count += to.size();
+	}
+	//! Distances computed so far.
+	uint64_t Count() const {
+		return count;
 	}
 
 private:
 	const BuildSpace &space;
 	BuildSpace::Point point;
+	uint64_t count = 0;
 };
 
 } // namespace lm_diskann

@@ -1,5 +1,6 @@
 // Rows with equal vectors, in an index as it was built and after rows were replaced: a node leads to its own copies, so
 // that who finds one finds all, and beyond these to different vectors, not to more copies of a few.
+#include "graph/build.hpp"
 #include "unit/index_rows.hpp"
 #include "unit/test_vectors.hpp"
 
@@ -91,6 +92,37 @@ TEST(Copies, LeadToEachOtherAndLeaveRoomForOtherVectors) {
 		EXPECT_GE(replaced.chosen_together, 0.7 * built.chosen_together);
 		EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 	}
+}
+
+constexpr uint32_t MAX_DEGREE = 48;
+
+//! What linking so many copies of one vector computes for each.
+double DistancesForACopy(uint32_t count) {
+	const std::vector<float> vector(DIMS, 0.5F);
+	const Quantizer quantizer = Quantizer::Train(Metric::L2SQ, CodeFamily::FOUR_BIT, DIMS, vector, count, 1);
+	BuildSpace space(quantizer, 8, 0, count);
+	std::vector<float> scratch;
+	for (uint32_t i = 0; i < count; i++) {
+		space.Set(NodeId(i), vector.data(), scratch);
+	}
+	const std::vector<uint16_t> references(count);
+	BuildParameters parameters;
+	parameters.max_degree = MAX_DEGREE;
+	parameters.list_size = 100;
+	GraphBuilder builder(space, parameters, references, quantizer.ReferenceCount(), NodeId(0));
+	for (Phase phase; builder.NextPhase(phase);) {
+		for (size_t item = 0; item < phase.item_count; item++) {
+			phase.run(item);
+		}
+	}
+	return double(builder.DistanceCount()) / count;
+}
+
+TEST(Copies, OfOneVectorCostABuildNoMoreEachTheMoreThereAre) {
+	const double of_few = DistancesForACopy(2500), of_many = DistancesForACopy(20000);
+	EXPECT_LT(of_many, 1.2 * of_few);
+	// What the neighbours of so many nodes take, for its search and for all choices that it is a candidate of.
+	EXPECT_LT(of_many, 32.0 * MAX_DEGREE);
 }
 
 } // namespace

@@ -30,7 +30,7 @@ void MergeSpace::Meet(Span<const NodeId> nodes, std::vector<NodeId> &places) {
 	unmet.clear();
 	for (const NodeId node : nodes) {
 		const NodeId next(uint32_t(known.size() + unmet.size()));
-		const auto [entry, is_unmet] = place_of.emplace(node, next);
+		const auto [entry, is_unmet] = place_of.try_emplace(node, next);
 		places.push_back(entry->second);
 		if (is_unmet) {
 			unmet.push_back(node);

@@ -17,6 +17,7 @@ constexpr size_t ENTRY_COUNT = 4;
 //! A search for neighbours ends when so many live nodes in a row are not among the nearest expanded, much as a build's
 //! (build.cpp). With 12, merged rows of imdb-pvdbow lose 0.35 points more of recall@10 at L 40.
 constexpr size_t NEIGHBOR_PATIENCE = 24, NEIGHBORS_NEAREST = 32;
+constexpr size_t NEIGHBORS_EXPECTED = NEIGHBOR_PATIENCE + NEIGHBORS_NEAREST;
 
 thread_local std::unique_ptr<SearchMemory> spare_memory;
 
@@ -131,7 +132,9 @@ void BeamSearch::ExpandTo(const SearchLimit &limit) {
 }
 
 void BeamSearch::ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead) {
-	SetLimit({list_size});
+	memory->bound.Reset({list_size});
+	// Patience is over long before the list is exhausted.
+	memory->frontier.Expect(std::min<size_t>(list_size, NEIGHBORS_EXPECTED));
 	SmallestDistances nearest;
 	nearest.Reset(NEIGHBORS_NEAREST);
 	std::vector<float> live_distances;

@@ -59,6 +59,8 @@ churn: build
 	@$(CHURN) imdb-pvdbow-384-cos window $(ROWS) $(ROUNDS) 16,24,40
 	@$(CHURN) sift-photos-128-l2 duplicates $(ROWS) $(ROUNDS) 16,24,40
 	@$(CHURN) sift-photos-128-l2 clusters $(ROWS) $(ROUNDS) 16,24,40
+	@$(CHURN) imdb-pvdbow-384-cos clusters $(ROWS) $(ROUNDS) 16,24,40
+	@$(CHURN) imdb-pvdbow-384-cos duplicates $(ROWS) $(ROUNDS) 24,40
 
 soak: build
 	@$(BUILD)/test/soak_sim $(SECONDS)

@@ -17,7 +17,7 @@ const VECTOR = duckdb.ARRAY(duckdb.FLOAT, DIMENSIONS);
 
 const { values: options } = parseArgs({
 	options: {
-		query: { type: 'string', default: 'what happens to deleted rows' },
+		query: { type: 'string', default: 'is a deleted row hidden at once' },
 		document: { type: 'string' },
 		extension: { type: 'string', default: path.join(ROOT, 'build/release/lm_diskann.duckdb_extension') },
 	},

@@ -60,6 +60,9 @@ void Delta::Put(RowId row_id, const void *vector) {
 	Chunk *chunk = nullptr;
 	try {
 		chunk = &TailChunk();
+		// At once: growing by and by would copy the vectors and touch twice the memory. What is not used is not
+		// touched.
+		chunk->vectors.reserve(CHUNK_ROWS * vector_bytes);
 		const auto *bytes = static_cast<const uint8_t *>(vector);
 		chunk->vectors.insert(chunk->vectors.end(), bytes, bytes + vector_bytes);
 		chunk->row_ids.push_back(row_id);

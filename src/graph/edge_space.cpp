@@ -60,10 +60,9 @@ void EdgeSpace::ScoreNeighbors(std::vector<ScoredNode> &scored) const {
 	std::sort(scored.begin(), scored.end());
 }
 
-uint32_t EdgeSpace::AddCode(const uint8_t *code, const CodeScalars &scalars) {
+void EdgeSpace::AddCode(const uint8_t *code, const CodeScalars &scalars) {
 	const float loss = quantizer->Decode(code, scalars, levels, Grow());
 	Finish(loss);
-	return count - 1;
 }
 
 bool EdgeSpace::AreEqual(const float *a, const float *b) const {

@@ -28,16 +28,13 @@ public:
 	void Clear() {
 		count = 0;
 	}
-	size_t Count() const {
-		return count;
-	}
 	//! The node whose neighbours follow, at position 0 of an empty space. `vector`: `dims` floats, in the original
 	//! space.
 	void AddNode(const float *vector);
 	//! All others by their distance from the node: 0 for copies of it, also where these are known by their codes.
 	void ScoreNeighbors(std::vector<ScoredNode> &scored) const;
-	//! Returns the position.
-	uint32_t AddCode(const uint8_t *code, const CodeScalars &scalars);
+	//! At the next position.
+	void AddCode(const uint8_t *code, const CodeScalars &scalars);
 
 	float Distance(uint32_t a, uint32_t b) const;
 

@@ -12,8 +12,8 @@ constexpr uint64_t DUE_TOMBSTONES = 1000, DUE_TOMBSTONE_SHARE = 5;
 //! Free bytes within a file from which it is made smaller, and the share of the file they must be.
 constexpr uint64_t DUE_FREE_BYTES = uint64_t(16) << 20, DUE_FREE_SHARE = 4;
 
-//! A build takes about a third of the time of a merge for a row (bench/merge_bench, 20,000 rows of sift-photos and
-//! 5,000 more) and runs on all threads instead of one, but has to take all rows.
+//! A build takes two fifths of the time of a merge for a row (bench/merge_bench, 20,000 rows of sift-photos and 5,000
+//! more) and runs on all threads instead of one, but has to take all rows.
 constexpr uint64_t REBUILD_ROWS_MIN = 10000, REBUILD_SHARE = 5;
 
 bool IsMergeDue(const lm_diskann::IndexCounts &counts) {

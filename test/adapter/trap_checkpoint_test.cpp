@@ -6,6 +6,7 @@
 #include "adapter/compat.hpp"
 
 #include <csignal>
+#include <mutex>
 #include <sys/resource.h>
 
 namespace {
@@ -124,13 +125,19 @@ void Change(Host &host, int64_t step) {
 //! What crashes at the calls of `action` that change something for good leave behind: each copy has an index that needs
 //! no healing and agrees with its table.
 void ExpectEachCrashRecovers(Host &host, const std::function<void()> &action) {
-	// A merge in the background may write thousands of blocks meanwhile, and each copy takes tens of megabytes.
-	constexpr size_t COPIES_OF_WRITES_MAX = 60;
+	// A merge in the background may write thousands of blocks meanwhile, and each copy takes tens of megabytes: behind
+	// the first writes that are all copied, one of many is.
+	constexpr size_t WRITES_COPIED = 150, WRITES_APART = 64;
+	std::mutex mutex; // a merge writes beside the checkpoint
+	size_t write_count = 0;
 	std::vector<Host> crashes;
 	host.hooks->Set([&](FileCall call, const std::string &path) {
-		const bool is_ours = path.find(".lmdsk") != std::string::npos && crashes.size() < COPIES_OF_WRITES_MAX;
+		const std::lock_guard<std::mutex> guard(mutex);
+		const bool is_our_write = call == FileCall::WRITE && path.find(".lmdsk") != std::string::npos;
+		write_count += is_our_write ? 1 : 0;
+		const bool is_sampled = write_count <= WRITES_COPIED || write_count % WRITES_APART == 0;
 		// DuckDB writes its header between two syncs; of its many other writes one state is as good as another.
-		if (call == FileCall::SYNC || call == FileCall::REMOVE || (is_ours && call == FileCall::WRITE)) {
+		if (call == FileCall::SYNC || call == FileCall::REMOVE || (is_our_write && is_sampled)) {
 			crashes.push_back(Host::CopyOf(host.Path()));
 		}
 	});

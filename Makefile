@@ -39,9 +39,9 @@ setup:
 # Configuring again is cheap, prints nothing, and lets a changed option or package be seen.
 build: setup
 	@cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING >$(BUILD).log || { cat $(BUILD).log; false; }
-	@if ninja -C $(BUILD) -n | grep -q 'no work to do'; then :; \
-		elif [ -t 1 ]; then ninja -C $(BUILD) -j $(JOBS); \
-		else echo 'compiling; all of it takes 5 to 10 minutes on two cores'; ninja --quiet -C $(BUILD) -j $(JOBS); fi
+	@[ -t 1 ] || [ -e $(BUILD)/lm_diskann_shell ] || echo 'compiling, 5 to 10 minutes on two cores'
+	@if [ -t 1 ] && ! ninja -C $(BUILD) -n | grep -q 'no work to do'; then ninja -C $(BUILD) -j $(JOBS); \
+		else ninja --quiet -C $(BUILD) -j $(JOBS); fi
 	@echo 'built $(BUILD)/lm_diskann.duckdb_extension and $(BUILD)/lm_diskann_shell'
 
 test: build

@@ -66,12 +66,28 @@ public:
 		return resident_rows * vector_bytes;
 	}
 
+	//! In place of the row id of a row that is gone.
+	static constexpr RowId ERASED = RowId(-1);
+
+	//! Calls `visit(row_ids, vectors)` for each chunk in the order of insertion: a Span<const RowId>, some of them
+	//! ERASED, and as many vectors one after the other. Errors of ReadBlob.
+	template <class FUNCTION>
+	void ForEachChunk(FUNCTION &&visit) const {
+		for (const auto &[number, chunk] : chunks) {
+			std::vector<uint8_t> read;
+			visit(Span<const RowId> {chunk.row_ids.data(), chunk.row_ids.size()}, VectorsOf(chunk, read));
+		}
+	}
 	//! Calls `visit(row_id, vector)` for each row in the order of insertion. Errors of ReadBlob.
 	template <class FUNCTION>
 	void ForEach(FUNCTION &&visit) const {
-		for (const auto &[number, chunk] : chunks) {
-			VisitChunk(chunk, visit);
-		}
+		ForEachChunk([&](Span<const RowId> row_ids, const uint8_t *vectors) {
+			for (size_t i = 0; i < row_ids.size(); i++) {
+				if (row_ids[i] != ERASED) {
+					visit(row_ids[i], vectors + i * vector_bytes);
+				}
+			}
+		});
 	}
 	//! Calls `visit(row_id)` for each row in any order, without I/O.
 	template <class FUNCTION>
@@ -103,7 +119,6 @@ public:
 	std::vector<BlobRef> Blobs() const;
 
 private:
-	static constexpr RowId ERASED = RowId(-1);
 	static constexpr size_t CHUNK_ROWS = 256;
 
 	struct Chunk {
@@ -116,17 +131,6 @@ private:
 		size_t stored_rows = 0;
 	};
 
-	template <class FUNCTION>
-	void VisitChunk(const Chunk &chunk, FUNCTION &&visit) const {
-		std::vector<uint8_t> read;
-		const uint8_t *vector = VectorsOf(chunk, read);
-		for (const RowId row_id : chunk.row_ids) {
-			if (row_id != ERASED) {
-				visit(row_id, vector);
-			}
-			vector += vector_bytes;
-		}
-	}
 	const uint8_t *VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) const;
 	Chunk &TailChunk();
 	void EraseAt(Sequence sequence) noexcept;

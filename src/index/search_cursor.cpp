@@ -50,18 +50,29 @@ struct SearchCursor::Impl {
 	//! state_mutex is held.
 	void ScanDelta(const float *query) {
 		const uint32_t dims = state.configuration.dims;
-		std::vector<float> widened(dims);
-		pending.reserve(state.delta.Count());
+		std::vector<float> widened, distances;
+		pending.resize(state.delta.Count());
 		delta_rows.reserve(state.delta.Count());
-		state.delta.ForEach([&](RowId row_id, const uint8_t *stored) {
-			const float *vector = reinterpret_cast<const float *>(stored);
+		// Assigned in place: what is put together first and copied as a whole waits for its parts to be written.
+		Neighbor *next = pending.data();
+		state.delta.ForEachChunk([&](Span<const RowId> row_ids, const uint8_t *stored) {
+			const float *vectors = reinterpret_cast<const float *>(stored);
 			if (state.configuration.element_type == ElementType::INT8) {
-				WidenInt8(reinterpret_cast<const int8_t *>(stored), widened.data(), dims);
-				vector = widened.data();
+				widened.resize(row_ids.size() * dims);
+				WidenInt8(reinterpret_cast<const int8_t *>(stored), widened.data(), widened.size());
+				vectors = widened.data();
 			}
-			const float distance = Distance(state.configuration.metric, query, vector, dims);
-			pending.push_back({distance == distance ? distance : std::numeric_limits<float>::infinity(), row_id});
-			delta_rows.push_back(row_id);
+			distances.resize(row_ids.size());
+			DistancesToRows(state.configuration.metric, query, vectors, row_ids.size(), dims, distances.data());
+			for (size_t i = 0; i < row_ids.size(); i++) {
+				if (row_ids[i] != Delta::ERASED) {
+					const bool is_number = distances[i] == distances[i];
+					next->distance = is_number ? distances[i] : std::numeric_limits<float>::infinity();
+					next->row_id = row_ids[i];
+					next++;
+					delta_rows.push_back(row_ids[i]);
+				}
+			}
 		});
 		delta_distances = pending.size();
 	}

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "vector/distance.cpp"
@@ -119,38 +120,91 @@ void ProductsFloat(const float *a, const float *b, size_t dims, float *products)
 	products[2] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even.bb, odd.bb)));
 }
 
-//! Four rows at a time, so that each load of the query serves four and no row waits for its own sums.
-void SquaredL2Rows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
+//! The sum of a step over the query and one row.
+template <class STEP>
+struct StepSum {
+	static constexpr size_t COUNT = 1;
+	FloatVector even;
+	FloatVector odd;
+
+	HWY_INLINE StepSum() : even(hn::Zero(FloatTag())), odd(hn::Zero(FloatTag())) {
+	}
+	HWY_INLINE void AddEven(FloatVector query, FloatVector row) {
+		even = STEP::Add(even, query, row);
+	}
+	HWY_INLINE void AddOdd(FloatVector query, FloatVector row) {
+		odd = STEP::Add(odd, query, row);
+	}
+	HWY_INLINE void Store(float *sums) const {
+		sums[0] = hn::GetLane(hn::SumOfLanes(FloatTag(), hn::Add(even, odd)));
+	}
+};
+
+//! The products of one row with the query and with itself. Rows equal to the query get the same sum twice.
+struct RowProducts {
+	static constexpr size_t COUNT = 2;
+	FloatVector with_query;
+	FloatVector with_itself;
+
+	HWY_INLINE RowProducts() : with_query(hn::Zero(FloatTag())), with_itself(hn::Zero(FloatTag())) {
+	}
+	HWY_INLINE void AddEven(FloatVector query, FloatVector row) {
+		with_query = hn::MulAdd(query, row, with_query);
+		with_itself = hn::MulAdd(row, row, with_itself);
+	}
+	HWY_INLINE void AddOdd(FloatVector query, FloatVector row) {
+		AddEven(query, row);
+	}
+	HWY_INLINE void Store(float *sums) const {
+		sums[0] = hn::GetLane(hn::SumOfLanes(FloatTag(), with_query));
+		sums[1] = hn::GetLane(hn::SumOfLanes(FloatTag(), with_itself));
+	}
+};
+
+//! SUMS::COUNT numbers for each row. Four rows at a time, so that each load of the query serves four and no row waits
+//! for its own sums.
+template <class SUMS>
+HWY_INLINE void SumRows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
 	constexpr size_t ROWS = 4;
 	const FloatTag tag;
 	for (size_t begin = 0; begin < count; begin += ROWS) {
 		const float *row[ROWS];
-		FloatVector even[ROWS];
-		FloatVector odd[ROWS];
+		SUMS row_sums[ROWS];
 		for (size_t r = 0; r < ROWS; r++) {
 			row[r] = rows + std::min(begin + r, count - 1) * dims; // what is missing at the end is the last row again
-			even[r] = odd[r] = hn::Zero(tag);
 		}
 		size_t i = 0;
 		for (; i + 2 * FLOAT_LANES <= dims; i += 2 * FLOAT_LANES) {
 			const FloatVector first = hn::LoadU(tag, query + i);
 			const FloatVector second = hn::LoadU(tag, query + i + FLOAT_LANES);
 			for (size_t r = 0; r < ROWS; r++) {
-				even[r] = SquaredL2Step::Add(even[r], first, hn::LoadU(tag, row[r] + i));
-				odd[r] = SquaredL2Step::Add(odd[r], second, hn::LoadU(tag, row[r] + i + FLOAT_LANES));
+				row_sums[r].AddEven(first, hn::LoadU(tag, row[r] + i));
+				row_sums[r].AddOdd(second, hn::LoadU(tag, row[r] + i + FLOAT_LANES));
 			}
 		}
 		for (; i < dims; i += FLOAT_LANES) {
 			const size_t left = std::min(FLOAT_LANES, dims - i);
 			const FloatVector part = LoadTail(tag, query + i, left);
 			for (size_t r = 0; r < ROWS; r++) {
-				even[r] = SquaredL2Step::Add(even[r], part, LoadTail(tag, row[r] + i, left));
+				row_sums[r].AddEven(part, LoadTail(tag, row[r] + i, left));
 			}
 		}
 		for (size_t r = 0; r < std::min(ROWS, count - begin); r++) {
-			sums[begin + r] = hn::GetLane(hn::SumOfLanes(tag, hn::Add(even[r], odd[r])));
+			row_sums[r].Store(sums + (begin + r) * SUMS::COUNT);
 		}
 	}
+}
+
+void SquaredL2Rows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
+	SumRows<StepSum<SquaredL2Step>>(query, rows, count, dims, sums);
+}
+
+void InnerProductRows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
+	SumRows<StepSum<InnerProductStep>>(query, rows, count, dims, sums);
+}
+
+void ProductsRows(const float *query, const float *rows, size_t count, size_t dims, float *sums) {
+	SumRows<RowProducts>(query, rows, count, dims, sums);
 }
 
 using ShortTag = hn::ScalableTag<int16_t>;
@@ -267,6 +321,8 @@ HWY_EXPORT(InnerProductByte);
 HWY_EXPORT(ProductsFloat);
 HWY_EXPORT(ProductsByte);
 HWY_EXPORT(SquaredL2Rows);
+HWY_EXPORT(InnerProductRows);
+HWY_EXPORT(ProductsRows);
 
 //! The order of the two comparisons is DuckDB's: 0/0 falls through std::min and ends at -1, so the distance is 2.
 //! Source: DuckDB 1.4.4, core_functions/array_kernels.hpp, CosineSimilarityOp.
@@ -285,6 +341,20 @@ float MetricDistance(Metric metric, const T *a, const T *b, size_t dims) {
 		return -InnerProduct(a, b, dims);
 	}
 	return 0;
+}
+
+void CosineDistancesToRows(const float *query, const float *rows, size_t count, size_t dims, float *distances) {
+	constexpr size_t ROWS_MAX = 64;
+	float sums[2 * ROWS_MAX];
+	HWY_DYNAMIC_DISPATCH(ProductsRows)(query, query, 1, dims, sums);
+	const float query_square = sums[1];
+	for (size_t begin = 0; begin < count; begin += ROWS_MAX) {
+		const size_t rows_now = std::min(ROWS_MAX, count - begin);
+		HWY_DYNAMIC_DISPATCH(ProductsRows)(query, rows + begin * dims, rows_now, dims, sums);
+		for (size_t row = 0; row < rows_now; row++) {
+			distances[begin + row] = ClampedDistance(sums[2 * row] / std::sqrt(query_square * sums[2 * row + 1]));
+		}
+	}
 }
 
 } // namespace
@@ -326,9 +396,21 @@ float Distance(Metric metric, const int8_t *a, const int8_t *b, size_t dims) {
 	return MetricDistance(metric, a, b, dims);
 }
 
-void DistancesToRows(const float *query, const float *rows, size_t count, size_t dims, float *distances) {
-	HWY_DYNAMIC_DISPATCH(SquaredL2Rows)(query, rows, count, dims, distances);
+void DistancesToRows(Metric metric, const float *query, const float *rows, size_t count, size_t dims,
+                     float *distances) {
+	switch (metric) {
+	case Metric::L2SQ:
+		HWY_DYNAMIC_DISPATCH(SquaredL2Rows)(query, rows, count, dims, distances);
+		break;
+	case Metric::COSINE:
+		CosineDistancesToRows(query, rows, count, dims, distances);
+		break;
+	case Metric::IP:
+		HWY_DYNAMIC_DISPATCH(InnerProductRows)(query, rows, count, dims, distances);
+		std::transform(distances, distances + count, distances, std::negate<float>());
+		break;
+	}
 }
 
 } // namespace lm_diskann
-#endif // HWY_ONCE
+#endif

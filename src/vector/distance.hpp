@@ -24,8 +24,8 @@ float CosineDistance(const int8_t *a, const int8_t *b, size_t dims);
 float Distance(Metric metric, const float *a, const float *b, size_t dims);
 float Distance(Metric metric, const int8_t *a, const int8_t *b, size_t dims);
 
-//! distances[i] = SquaredL2 of `query` and row i of `rows`: `count` x `dims` floats. Faster than one by one; sums may
+//! distances[i] = Distance of `query` and row i of `rows`: `count` x `dims` floats. Faster than one by one; sums may
 //! differ from those in the last bits.
-void DistancesToRows(const float *query, const float *rows, size_t count, size_t dims, float *distances);
+void DistancesToRows(Metric metric, const float *query, const float *rows, size_t count, size_t dims, float *distances);
 
 } // namespace lm_diskann

@@ -158,7 +158,7 @@ void Quantizer::RotateReferences() {
 }
 
 uint16_t Quantizer::NearestOf(const float *vector, float *distances) const {
-	DistancesToRows(vector, references.data(), ReferenceCount(), dims, distances);
+	DistancesToRows(Metric::L2SQ, vector, references.data(), ReferenceCount(), dims, distances);
 	// Above the relative error of SIMD sums; within it the portable sums decide.
 	constexpr float ROUNDING = 1e-4F;
 	float nearest = std::numeric_limits<float>::infinity();

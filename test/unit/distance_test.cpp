@@ -175,18 +175,40 @@ TEST(DistanceTest, DistancesToRowsAreThoseOfEachRow) {
 	std::normal_distribution<float> normal;
 	OnEveryTarget([&] {
 		for (const size_t dims : {1, 15, 16, 17, 31, 33, 64, 100, 784}) {
-			for (size_t count = 1; count <= 9; count++) {
+			for (const size_t count : {1, 2, 3, 4, 5, 9, 64, 67}) {
 				const Elements<float> query(dims, 1);
 				const Elements<float> rows(count * dims, 1);
 				std::generate_n(query.data(), dims, [&] { return normal(random); });
 				std::generate_n(rows.data(), count * dims, [&] { return normal(random); });
 				std::vector<float> distances(count);
-				DistancesToRows(query.data(), rows.data(), count, dims, distances.data());
-				for (size_t row = 0; row < count; row++) {
-					const float expected = SquaredL2(query.data(), rows.data() + row * dims, dims);
-					EXPECT_NEAR(distances[row], expected, 1e-5F * expected) << dims << " dims, row " << row;
+				for (const Metric metric : {Metric::L2SQ, Metric::COSINE, Metric::IP}) {
+					DistancesToRows(metric, query.data(), rows.data(), count, dims, distances.data());
+					for (size_t row = 0; row < count; row++) {
+						const float *vector = rows.data() + row * dims;
+						const Sums sums = PlainSums(query.data(), vector, dims);
+						const double magnitude = metric == Metric::COSINE ? 1 : sums.norm_a + sums.norm_b;
+						ASSERT_NEAR(distances[row], Distance(metric, query.data(), vector, dims), 2e-6 * magnitude)
+						    << dims << " dims, row " << row << " of " << count;
+					}
 				}
 			}
+		}
+	});
+}
+
+TEST(DistanceTest, DistancesToRowsOfTheQueryAndOfAZeroVectorAreExact) {
+	std::mt19937_64 random(SEED);
+	std::normal_distribution<float> normal;
+	OnEveryTarget([&] {
+		for (size_t dims = 1; dims < 100; dims++) {
+			std::vector<float> rows(2 * dims);
+			std::generate_n(rows.data(), dims, [&] { return normal(random); });
+			float distances[2];
+			DistancesToRows(Metric::COSINE, rows.data(), rows.data(), 2, dims, distances);
+			ASSERT_NEAR(distances[0], 0, 1e-7) << dims;
+			ASSERT_EQ(distances[1], 2) << dims;
+			DistancesToRows(Metric::L2SQ, rows.data(), rows.data(), 2, dims, distances);
+			ASSERT_EQ(distances[0], 0) << dims;
 		}
 	});
 }

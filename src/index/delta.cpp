@@ -38,14 +38,16 @@ std::vector<uint8_t> DeltaSnapshot::Serialize() const {
 
 Delta::Delta(ElementType element_type, uint32_t dims, ReadBlob read_blob_p)
     : vector_bytes(dims * (element_type == ElementType::FLOAT32 ? sizeof(float) : sizeof(int8_t))),
+      resident_bytes(vector_bytes + (element_type == ElementType::FLOAT32
+                                         ? RoundedRows::MemoryBytes(dims, CHUNK_ROWS) / CHUNK_ROWS
+                                         : 0)),
       read_blob(std::move(read_blob_p)) {
 }
 
 Delta::Chunk &Delta::TailChunk() {
 	if (!chunks.empty()) {
 		Chunk &last = std::prev(chunks.end())->second;
-		if (last.row_ids.size() < CHUNK_ROWS && std::prev(chunks.end())->first + 1 == next_number &&
-		    !last.vectors.empty()) {
+		if (last.row_ids.size() < CHUNK_ROWS && std::prev(chunks.end())->first + 1 == next_number && last.vectors) {
 			return last;
 		}
 	}
@@ -62,15 +64,19 @@ void Delta::Put(RowId row_id, const void *vector) {
 		chunk = &TailChunk();
 		// At once: growing by and by would copy the vectors and touch twice the memory. What is not used is not
 		// touched.
-		chunk->vectors.reserve(CHUNK_ROWS * vector_bytes);
+		if (!chunk->vectors) {
+			chunk->vectors = std::make_shared<DeltaVectors>();
+		}
+		std::vector<uint8_t> &vectors = chunk->vectors->bytes;
+		vectors.reserve(CHUNK_ROWS * vector_bytes);
 		const auto *bytes = static_cast<const uint8_t *>(vector);
-		chunk->vectors.insert(chunk->vectors.end(), bytes, bytes + vector_bytes);
+		vectors.insert(vectors.end(), bytes, bytes + vector_bytes);
 		chunk->row_ids.push_back(row_id);
 	} catch (...) {
 		if (chunk && chunk->row_ids.empty()) {
 			chunks.erase(std::prev(chunks.end()));
 		} else if (chunk) {
-			chunk->vectors.resize(chunk->row_ids.size() * vector_bytes);
+			chunk->vectors->bytes.resize(chunk->row_ids.size() * vector_bytes);
 		}
 		if (is_new) {
 			positions.erase(position);
@@ -100,7 +106,7 @@ void Delta::EraseAt(Sequence sequence) noexcept {
 			return;
 		}
 	}
-	resident_rows -= chunk.vectors.size() / vector_bytes;
+	resident_rows -= chunk.vectors ? chunk.row_ids.size() : 0;
 	chunks.erase(entry);
 }
 
@@ -125,8 +131,8 @@ uint64_t Delta::MemoryBytes() const {
 }
 
 const uint8_t *Delta::VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) const {
-	if (!chunk.vectors.empty()) {
-		return chunk.vectors.data();
+	if (chunk.vectors) {
+		return chunk.vectors->bytes.data();
 	}
 	read = read_blob(chunk.blob);
 	if (read.size() != chunk.row_ids.size() * vector_bytes) {
@@ -160,7 +166,7 @@ DeltaSnapshot Delta::TakeSnapshot() {
 	for (const auto &[number, chunk] : chunks) {
 		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, {}, {}});
 		if (chunk.stored_rows != chunk.row_ids.size()) {
-			snapshot.chunks.back().vectors = chunk.vectors;
+			snapshot.chunks.back().vectors = chunk.vectors->bytes;
 			snapshot.chunks.back().former = chunk.blob;
 		}
 	}
@@ -175,11 +181,11 @@ DeltaSnapshot Delta::TakeUnstored(uint64_t bytes_max) {
 		if (chunk.row_ids.size() < CHUNK_ROWS || chunk.stored_rows == CHUNK_ROWS) {
 			continue;
 		}
-		bytes += chunk.vectors.size();
+		bytes += chunk.vectors->bytes.size();
 		if (bytes > bytes_max && !snapshot.chunks.empty()) {
 			break;
 		}
-		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, chunk.vectors, chunk.blob});
+		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, chunk.vectors->bytes, chunk.blob});
 	}
 	snapshot.released.swap(released);
 	return snapshot;
@@ -217,8 +223,8 @@ void Delta::Evict(uint64_t target_bytes) {
 		if (VectorBytes() <= target_bytes) {
 			return;
 		}
-		if (chunk.row_ids.size() == CHUNK_ROWS && chunk.stored_rows == CHUNK_ROWS && !chunk.vectors.empty()) {
-			chunk.vectors = std::vector<uint8_t>();
+		if (chunk.row_ids.size() == CHUNK_ROWS && chunk.stored_rows == CHUNK_ROWS && chunk.vectors) {
+			chunk.vectors = nullptr;
 			resident_rows -= CHUNK_ROWS;
 		}
 	}
@@ -226,10 +232,11 @@ void Delta::Evict(uint64_t target_bytes) {
 
 void Delta::Load(uint64_t bytes_max) {
 	for (auto &[number, chunk] : chunks) {
-		if (chunk.vectors.empty() && VectorBytes() + chunk.row_ids.size() * vector_bytes <= bytes_max) {
+		if (!chunk.vectors && VectorBytes() + chunk.row_ids.size() * resident_bytes <= bytes_max) {
 			std::vector<uint8_t> read;
 			VectorsOf(chunk, read);
-			chunk.vectors = std::move(read);
+			chunk.vectors = std::make_shared<DeltaVectors>();
+			chunk.vectors->bytes = std::move(read);
 			resident_rows += chunk.row_ids.size();
 		}
 	}

@@ -7,10 +7,12 @@
 
 #include "base/types.hpp"
 #include "storage/format.hpp"
-#include "vector/vector_types.hpp"
+#include "vector/rounded_rows.hpp"
 
+#include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -33,6 +35,20 @@ struct DeltaSnapshot {
 
 	//! Once every chunk has its blob: number of chunks, then for each blob, number of rows and row ids.
 	std::vector<uint8_t> Serialize() const;
+};
+
+//! The vectors of a chunk in RAM, one after the other. Those of a full chunk do not change.
+struct DeltaVectors {
+	std::vector<uint8_t> bytes;
+	//! The same rounded, once a search took the time (delta_scan.hpp).
+	mutable std::atomic<const RoundedRows *> rounded {nullptr};
+
+	DeltaVectors() = default;
+	~DeltaVectors() {
+		delete rounded.load();
+	}
+	DeltaVectors(const DeltaVectors &) = delete;
+	DeltaVectors &operator=(const DeltaVectors &) = delete;
 };
 
 //! Not thread-safe: the owner's lock lets many readers in beside each other.
@@ -61,30 +77,42 @@ public:
 		return positions.size();
 	}
 	uint64_t MemoryBytes() const;
-	//! RAM of vectors alone.
+	//! RAM of vectors alone, and of what searches round of them.
 	uint64_t VectorBytes() const {
-		return resident_rows * vector_bytes;
+		return resident_rows * resident_bytes;
 	}
 
 	//! In place of the row id of a row that is gone.
 	static constexpr RowId ERASED = RowId(-1);
+	//! Rows of a full chunk.
+	static constexpr size_t CHUNK_ROWS = 256;
 
-	//! Calls `visit(row_ids, vectors)` for each chunk in the order of insertion: a Span<const RowId>, some of them
-	//! ERASED, and as many vectors one after the other. Errors of ReadBlob.
+	//! Rows that came one after the other, as a reader sees them.
+	struct ChunkView {
+		//! Those that are not ERASED are `live_count`.
+		Span<const RowId> row_ids;
+		size_t live_count;
+		const uint8_t *vectors;
+		//! Keeps the vectors of a full chunk in RAM; null: they are gone after the visit.
+		std::shared_ptr<const DeltaVectors> kept;
+	};
+	//! Calls `visit(ChunkView)` for each chunk in the order of insertion. Errors of ReadBlob.
 	template <class FUNCTION>
 	void ForEachChunk(FUNCTION &&visit) const {
 		for (const auto &[number, chunk] : chunks) {
 			std::vector<uint8_t> read;
-			visit(Span<const RowId> {chunk.row_ids.data(), chunk.row_ids.size()}, VectorsOf(chunk, read));
+			const uint8_t *vectors = VectorsOf(chunk, read);
+			const bool is_full = chunk.row_ids.size() == CHUNK_ROWS;
+			visit(ChunkView {chunk.row_ids, chunk.live_count, vectors, is_full ? chunk.vectors : nullptr});
 		}
 	}
 	//! Calls `visit(row_id, vector)` for each row in the order of insertion. Errors of ReadBlob.
 	template <class FUNCTION>
 	void ForEach(FUNCTION &&visit) const {
-		ForEachChunk([&](Span<const RowId> row_ids, const uint8_t *vectors) {
-			for (size_t i = 0; i < row_ids.size(); i++) {
-				if (row_ids[i] != ERASED) {
-					visit(row_ids[i], vectors + i * vector_bytes);
+		ForEachChunk([&](const ChunkView &chunk) {
+			for (size_t i = 0; i < chunk.row_ids.size(); i++) {
+				if (chunk.row_ids[i] != ERASED) {
+					visit(chunk.row_ids[i], chunk.vectors + i * vector_bytes);
 				}
 			}
 		});
@@ -119,13 +147,11 @@ public:
 	std::vector<BlobRef> Blobs() const;
 
 private:
-	static constexpr size_t CHUNK_ROWS = 256;
-
 	struct Chunk {
 		std::vector<RowId> row_ids;
 		size_t live_count = 0;
-		//! Empty once it left RAM.
-		std::vector<uint8_t> vectors;
+		//! Null once they left RAM.
+		std::shared_ptr<DeltaVectors> vectors;
 		BlobRef blob;
 		//! Rows in the blob.
 		size_t stored_rows = 0;
@@ -136,6 +162,8 @@ private:
 	void EraseAt(Sequence sequence) noexcept;
 
 	size_t vector_bytes;
+	//! What a vector in RAM takes.
+	size_t resident_bytes;
 	ReadBlob read_blob;
 	//! By number; sequence = number * CHUNK_ROWS + place.
 	std::map<uint64_t, Chunk> chunks;

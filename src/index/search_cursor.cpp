@@ -1,8 +1,7 @@
 #include "base/error.hpp"
 #include "graph/search.hpp"
+#include "index/delta_scan.hpp"
 #include "index/index_state.hpp"
-#include "vector/convert.hpp"
-#include "vector/distance.hpp"
 
 #include <algorithm>
 
@@ -28,7 +27,7 @@ struct SearchCursor::Impl {
 		merge_count = state.merge_count;
 		dimension = state.calibration.dimension;
 		search.emplace(state.graph, query, beam_width);
-		ScanDelta(query);
+		delta.emplace(state.delta, state.configuration, query);
 	}
 	~Impl() {
 		const SearchCounters total = Counters();
@@ -43,48 +42,15 @@ struct SearchCursor::Impl {
 
 	SearchCounters Counters() const {
 		SearchCounters total = search->Counters();
-		total.distances_exact += delta_distances;
+		total.distances_exact += delta->ExactCount();
+		total.distances_estimated += delta->EstimatedCount();
 		return total;
-	}
-
-	//! state_mutex is held.
-	void ScanDelta(const float *query) {
-		const uint32_t dims = state.configuration.dims;
-		std::vector<float> widened, distances;
-		pending.resize(state.delta.Count());
-		delta_rows.reserve(state.delta.Count());
-		// Assigned in place: what is put together first and copied as a whole waits for its parts to be written.
-		Neighbor *next = pending.data();
-		state.delta.ForEachChunk([&](Span<const RowId> row_ids, const uint8_t *stored) {
-			const float *vectors = reinterpret_cast<const float *>(stored);
-			if (state.configuration.element_type == ElementType::INT8) {
-				widened.resize(row_ids.size() * dims);
-				WidenInt8(reinterpret_cast<const int8_t *>(stored), widened.data(), widened.size());
-				vectors = widened.data();
-			}
-			distances.resize(row_ids.size());
-			DistancesToRows(state.configuration.metric, query, vectors, row_ids.size(), dims, distances.data());
-			for (size_t i = 0; i < row_ids.size(); i++) {
-				if (row_ids[i] != Delta::ERASED) {
-					const bool is_number = distances[i] == distances[i];
-					next->distance = is_number ? distances[i] : std::numeric_limits<float>::infinity();
-					next->row_id = row_ids[i];
-					next++;
-					delta_rows.push_back(row_ids[i]);
-				}
-			}
-		});
-		delta_distances = pending.size();
 	}
 
 	//! Moves what the traversal expanded since the last call to the pending rows, without the dead ones.
 	void CollectVisits() {
 		const std::shared_lock<std::shared_mutex> guard(state.state_mutex);
 		const bool has_merged = merge_count != state.merge_count;
-		if (has_merged && !is_delta_sorted) {
-			std::sort(delta_rows.begin(), delta_rows.end());
-			is_delta_sorted = true;
-		}
 		const std::vector<Visit> &visits = search->Visits();
 		for (; collected < visits.size(); collected++) {
 			const RowId row_id = visits[collected].row_id;
@@ -98,8 +64,7 @@ struct SearchCursor::Impl {
 			accepted_count++;
 			// What is in the delta, or was when it was scanned, is an answer from there.
 			if (WasTakenOut(row_id) || state.tombstones.Contains(row_id) || state.delta.Contains(row_id) ||
-			    state.arriving.Contains(row_id) ||
-			    (has_merged && std::binary_search(delta_rows.begin(), delta_rows.end(), row_id))) {
+			    state.arriving.Contains(row_id) || (has_merged && delta->Scanned(row_id))) {
 				continue;
 			}
 			pending.push_back({visits[collected].distance, row_id});
@@ -131,6 +96,7 @@ struct SearchCursor::Impl {
 		pending.erase(std::remove_if(pending.begin(), pending.end(),
 		                             [&](const Neighbor &neighbor) { return !accepts(neighbor.row_id); }),
 		              pending.end());
+		delta->Filter(accepts);
 	}
 
 	bool Advance(size_t visit_max) {
@@ -149,17 +115,33 @@ struct SearchCursor::Impl {
 			search->Expand(list_size);
 		}
 		CollectVisits();
-		while (pending.size() < count && (!search->IsExhausted() || StartAtAllEntries())) {
+		while (pending.size() + delta->LeftCount() < count && (!search->IsExhausted() || StartAtAllEntries())) {
 			list_size = uint32_t(std::min<size_t>(UINT32_MAX / 2, size_t(list_size) * 2));
 			search->Expand(list_size);
 			CollectVisits();
 		}
+		TakeFromDelta(count);
 		const size_t found = std::min(count, pending.size());
 		std::partial_sort(pending.begin(), pending.begin() + found, pending.end(), IsNearer);
 		std::vector<Neighbor> nearest(pending.begin(), pending.begin() + found);
 		pending.erase(pending.begin(), pending.begin() + found);
 		returned += found;
 		return nearest;
+	}
+
+	//! Every row of the delta that is among the `count` nearest becomes pending.
+	void TakeFromDelta(size_t count) {
+		if (count == 0 || delta->LeftCount() == 0) {
+			return;
+		}
+		if (pending.size() < count) {
+			delta->TakeLowest(count - pending.size(), pending);
+		}
+		if (count <= pending.size()) {
+			const auto last = pending.begin() + ptrdiff_t(count) - 1;
+			std::nth_element(pending.begin(), last, pending.end(), IsNearer);
+			delta->TakeWithin(last->distance, pending);
+		}
 	}
 
 	//! Grows the list until it holds all visited nodes within the radius and `beyond` more; false: it does already.
@@ -188,6 +170,8 @@ struct SearchCursor::Impl {
 			}
 		}
 		CollectVisits();
+		delta->TakeWithin(radius, pending);
+		delta->DropAll();
 		std::vector<Neighbor> found;
 		for (const Neighbor &neighbor : pending) {
 			if (neighbor.distance <= radius) {
@@ -212,8 +196,10 @@ struct SearchCursor::Impl {
 	uint32_t list_size;
 	//! Of the calibration when the search began.
 	float dimension = 0;
-	//! Rows found and not yet returned.
+	//! Found and not yet returned: rows of the graph, and those of the delta that may be among the next.
 	std::vector<Neighbor> pending;
+	//! The others of the delta.
+	std::optional<DeltaScan> delta;
 	size_t collected = 0;
 	//! Of the collected, since the filter was set.
 	size_t accepted_count = 0;
@@ -223,10 +209,6 @@ struct SearchCursor::Impl {
 	size_t measured = 0;
 	size_t within_count = 0;
 	uint32_t range_margin = 0;
-	uint64_t delta_distances = 0;
-	//! Rows of the delta when it was scanned.
-	std::vector<RowId> delta_rows;
-	bool is_delta_sorted = false;
 };
 
 SearchCursor::SearchCursor(std::unique_ptr<Impl> impl_p) : impl(std::move(impl_p)) {

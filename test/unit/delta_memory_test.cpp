@@ -11,7 +11,9 @@ namespace lm_diskann {
 namespace {
 
 constexpr uint32_t DIMS = 2048;
-constexpr size_t BUILT_ROWS = 8, APPEND_ROWS = 512, STEP_BYTES = APPEND_ROWS * DIMS * sizeof(float);
+constexpr size_t BUILT_ROWS = 8, APPEND_ROWS = 512;
+//! Vectors as they come, and as searches round them: bytes and three floats each.
+constexpr size_t STEP_BYTES = APPEND_ROWS * (DIMS * (sizeof(float) + 1) + 3 * sizeof(float));
 constexpr uint64_t MIB = uint64_t(1) << 20, BOUND = 64 * MIB, HARD_BOUND = 128 * MIB;
 //! Beside vectors: row ids and where they are, and what the quantizer holds.
 constexpr uint64_t OTHER_BYTES = 6 * MIB;

@@ -46,6 +46,15 @@ void PageMemory::Swap(PageMemory &other) noexcept {
 	std::swap(is_mapped, other.is_mapped);
 }
 
+void FetchMemory(uint8_t *first, size_t bytes) noexcept {
+#ifdef MADV_POPULATE_WRITE
+	::madvise(first, bytes, MADV_POPULATE_WRITE);
+#else
+	(void)first;
+	(void)bytes;
+#endif
+}
+
 void ReturnMemory(uint8_t *first, size_t bytes) noexcept {
 	::madvise(first, bytes, MADV_DONTNEED);
 }

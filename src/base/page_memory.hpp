@@ -36,6 +36,10 @@ private:
 	bool is_mapped = false;
 };
 
+//! Fetches the memory behind `bytes` of a PageMemory, its first ones, before it is written to: at once, which takes a
+//! third of what the faults of all its pages do. Where the system cannot, writing fetches it.
+void FetchMemory(uint8_t *first, size_t bytes) noexcept;
+
 //! Gives the memory behind `bytes` whole pages of a PageMemory back to the system. They stay usable; what they hold is
 //! lost.
 void ReturnMemory(uint8_t *first, size_t bytes) noexcept;

@@ -182,6 +182,7 @@ void AnnIndex::Append(const VectorBatch &batch) {
 	}
 	const std::unique_lock<std::shared_mutex> guard(impl->state_mutex);
 	const std::vector<bool> is_in_graph = impl->FindInGraph(Span<const RowId>(batch.row_ids, batch.count));
+	impl->delta.Expect(batch.count);
 	for (size_t i = 0; i < batch.count; i++) {
 		const RowId row_id = batch.row_ids[i];
 		if (is_in_graph[i]) {

@@ -51,7 +51,11 @@ Delta::Chunk &Delta::TailChunk() {
 			return last;
 		}
 	}
+	// What is not used of it is not touched.
+	auto vectors = std::make_shared<DeltaVectors>(CHUNK_ROWS * vector_bytes);
+	FetchMemory(vectors->memory.data(), std::min(expected_rows, CHUNK_ROWS) * vector_bytes);
 	Chunk &chunk = chunks[next_number];
+	chunk.vectors = std::move(vectors);
 	next_number++;
 	return chunk;
 }
@@ -62,33 +66,25 @@ void Delta::Put(RowId row_id, const void *vector) {
 	Chunk *chunk = nullptr;
 	try {
 		chunk = &TailChunk();
-		// At once: growing by and by would copy the vectors and touch twice the memory. What is not used is not
-		// touched.
-		if (!chunk->vectors) {
-			chunk->vectors = std::make_shared<DeltaVectors>();
-		}
-		std::vector<uint8_t> &vectors = chunk->vectors->bytes;
-		vectors.reserve(CHUNK_ROWS * vector_bytes);
-		const auto *bytes = static_cast<const uint8_t *>(vector);
-		vectors.insert(vectors.end(), bytes, bytes + vector_bytes);
 		chunk->row_ids.push_back(row_id);
 	} catch (...) {
 		if (chunk && chunk->row_ids.empty()) {
 			chunks.erase(std::prev(chunks.end()));
-		} else if (chunk) {
-			chunk->vectors->bytes.resize(chunk->row_ids.size() * vector_bytes);
 		}
 		if (is_new) {
 			positions.erase(position);
 		}
 		throw;
 	}
+	const size_t place = chunk->row_ids.size() - 1;
+	std::memcpy(chunk->vectors->memory.data() + place * vector_bytes, vector, vector_bytes);
+	expected_rows -= expected_rows > 0 ? 1 : 0;
 	chunk->live_count++;
 	resident_rows++;
 	if (!is_new) {
 		EraseAt(position->second);
 	}
-	position->second = (next_number - 1) * CHUNK_ROWS + chunk->row_ids.size() - 1;
+	position->second = (next_number - 1) * CHUNK_ROWS + place;
 }
 
 void Delta::EraseAt(Sequence sequence) noexcept {
@@ -132,7 +128,7 @@ uint64_t Delta::MemoryBytes() const {
 
 const uint8_t *Delta::VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) const {
 	if (chunk.vectors) {
-		return chunk.vectors->bytes.data();
+		return chunk.vectors->memory.data();
 	}
 	read = read_blob(chunk.blob);
 	if (read.size() != chunk.row_ids.size() * vector_bytes) {
@@ -140,6 +136,11 @@ const uint8_t *Delta::VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) 
 		                      std::to_string(chunk.row_ids.size() * vector_bytes) + " were expected");
 	}
 	return read.data();
+}
+
+std::vector<uint8_t> Delta::CopyVectors(const Chunk &chunk) const {
+	const uint8_t *vectors = chunk.vectors->memory.data();
+	return std::vector<uint8_t>(vectors, vectors + chunk.row_ids.size() * vector_bytes);
 }
 
 Delta::Rows Delta::Oldest(size_t count) const {
@@ -166,7 +167,7 @@ DeltaSnapshot Delta::TakeSnapshot() {
 	for (const auto &[number, chunk] : chunks) {
 		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, {}, {}});
 		if (chunk.stored_rows != chunk.row_ids.size()) {
-			snapshot.chunks.back().vectors = chunk.vectors->bytes;
+			snapshot.chunks.back().vectors = CopyVectors(chunk);
 			snapshot.chunks.back().former = chunk.blob;
 		}
 	}
@@ -181,11 +182,11 @@ DeltaSnapshot Delta::TakeUnstored(uint64_t bytes_max) {
 		if (chunk.row_ids.size() < CHUNK_ROWS || chunk.stored_rows == CHUNK_ROWS) {
 			continue;
 		}
-		bytes += chunk.vectors->bytes.size();
+		bytes += chunk.row_ids.size() * vector_bytes;
 		if (bytes > bytes_max && !snapshot.chunks.empty()) {
 			break;
 		}
-		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, chunk.vectors->bytes, chunk.blob});
+		snapshot.chunks.push_back({number, chunk.blob, chunk.row_ids, CopyVectors(chunk), chunk.blob});
 	}
 	snapshot.released.swap(released);
 	return snapshot;
@@ -235,8 +236,8 @@ void Delta::Load(uint64_t bytes_max) {
 		if (!chunk.vectors && VectorBytes() + chunk.row_ids.size() * resident_bytes <= bytes_max) {
 			std::vector<uint8_t> read;
 			VectorsOf(chunk, read);
-			chunk.vectors = std::make_shared<DeltaVectors>();
-			chunk.vectors->bytes = std::move(read);
+			chunk.vectors = std::make_shared<DeltaVectors>(CHUNK_ROWS * vector_bytes);
+			std::memcpy(chunk.vectors->memory.data(), read.data(), read.size());
 			resident_rows += chunk.row_ids.size();
 		}
 	}

@@ -5,6 +5,7 @@
 // size fits. Which rows are left is in the directory, which is small and written as a whole.
 #pragma once
 
+#include "base/page_memory.hpp"
 #include "base/types.hpp"
 #include "storage/format.hpp"
 #include "vector/rounded_rows.hpp"
@@ -39,11 +40,13 @@ struct DeltaSnapshot {
 
 //! The vectors of a chunk in RAM, one after the other. Those of a full chunk do not change.
 struct DeltaVectors {
-	std::vector<uint8_t> bytes;
+	PageMemory memory;
 	//! The same rounded, once a search took the time (delta_scan.hpp).
 	mutable std::atomic<const RoundedRows *> rounded {nullptr};
 
-	DeltaVectors() = default;
+	//! Throws std::bad_alloc.
+	explicit DeltaVectors(size_t bytes) : memory(bytes) {
+	}
 	~DeltaVectors() {
 		delete rounded.load();
 	}
@@ -63,6 +66,10 @@ public:
 	//! Throws CorruptionError.
 	static Delta Deserialize(ConstByteSpan bytes, ElementType element_type, uint32_t dims, ReadBlob read_blob);
 
+	//! So many rows come next: the memory of their vectors is fetched a chunk at a time.
+	void Expect(size_t row_count) {
+		expected_rows = row_count;
+	}
 	//! Inserts or replaces; `vector` has `dims` elements of the column's type. Throws std::bad_alloc, before any
 	//! change.
 	void Put(RowId row_id, const void *vector);
@@ -158,7 +165,9 @@ private:
 	};
 
 	const uint8_t *VectorsOf(const Chunk &chunk, std::vector<uint8_t> &read) const;
+	//! With memory for a vector more. Throws std::bad_alloc.
 	Chunk &TailChunk();
+	std::vector<uint8_t> CopyVectors(const Chunk &chunk) const;
 	void EraseAt(Sequence sequence) noexcept;
 
 	size_t vector_bytes;
@@ -168,6 +177,7 @@ private:
 	//! By number; sequence = number * CHUNK_ROWS + place.
 	std::map<uint64_t, Chunk> chunks;
 	uint64_t next_number = 0;
+	size_t expected_rows = 0;
 	uint64_t resident_rows = 0;
 	std::unordered_map<RowId, Sequence> positions;
 	std::vector<BlobRef> released;

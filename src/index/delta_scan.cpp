@@ -11,9 +11,8 @@ namespace lm_diskann {
 namespace {
 
 const RoundedRows *Round(const DeltaVectors &vectors, Metric metric, size_t dims) {
-	const auto *rows = reinterpret_cast<const float *>(vectors.bytes.data());
-	const size_t count = vectors.bytes.size() / (dims * sizeof(float));
-	auto made = std::make_unique<const RoundedRows>(metric, rows, count, dims);
+	const auto *rows = reinterpret_cast<const float *>(vectors.memory.data());
+	auto made = std::make_unique<const RoundedRows>(metric, rows, Delta::CHUNK_ROWS, dims);
 	const RoundedRows *found = nullptr;
 	// Another search may have been faster.
 	return vectors.rounded.compare_exchange_strong(found, made.get()) ? made.release() : found;
@@ -85,7 +84,7 @@ void DeltaScan::Take(size_t row, std::vector<Neighbor> &taken) {
 	const Chunk &chunk = *std::prev(std::upper_bound(chunks.begin(), chunks.end(), row, is_after));
 	float distance = bounds[row];
 	if (chunk.kept) {
-		const auto *vectors = reinterpret_cast<const float *>(chunk.kept->bytes.data());
+		const auto *vectors = reinterpret_cast<const float *>(chunk.kept->memory.data());
 		const float *vector = vectors + (row - chunk.first) * query.size();
 		distance = OrInfinity(Distance(metric, query.data(), vector, query.size()));
 		exact_count++;

@@ -43,5 +43,16 @@ TEST(PagePool, PagesAreApartAndKeepWhatTheyHold) {
 	}
 }
 
+TEST(PageMemory, FetchingKeepsWhatItHolds) {
+	for (const size_t size : {size_t(100), size_t(4096), size_t(1) << 20}) {
+		const PageMemory memory(size);
+		memory.data()[size / 2] = 7;
+		FetchMemory(memory.data(), size);
+		for (size_t i = 0; i < size; i++) {
+			ASSERT_EQ(memory.data()[i], i == size / 2 ? 7 : 0) << i << " of " << size;
+		}
+	}
+}
+
 } // namespace
 } // namespace lm_diskann

@@ -7,6 +7,7 @@
 #include "index/index_state.hpp"
 #include "index/search_replay.hpp"
 #include "vector/distance.hpp"
+#include "vector/rounded_rows.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -34,6 +35,9 @@ struct Sample {
 	//! The nearest distances, a max-heap of at most CALIBRATION_K.
 	std::vector<float> nearest;
 
+	bool MayBeNearest(float bound) const {
+		return nearest.size() < CALIBRATION_K || bound <= nearest.front();
+	}
 	void Offer(float distance) {
 		if (nearest.size() < CALIBRATION_K) {
 			nearest.push_back(distance);
@@ -154,11 +158,19 @@ private:
 		if (samples.empty()) {
 			return true;
 		}
+		const size_t dims = state.configuration.dims;
+		std::vector<float> vectors;
+		for (const Sample &sample : samples) {
+			vectors.insert(vectors.end(), sample.vector.begin(), sample.vector.end());
+		}
+		const RoundedRows rounded(graph.metric, vectors.data(), samples.size(), dims);
+		std::vector<float> bounds(samples.size());
 		return ForEachLiveNode([&](NodeId id, const NodeView &node) {
 			const float *vector = node.Vector(scratch.data());
-			for (Sample &sample : samples) {
-				if (sample.node != id) {
-					sample.Offer(DistanceTo(sample, vector));
+			rounded.LowerBounds(RoundedQuery(graph.metric, vector, dims), bounds.data());
+			for (size_t i = 0; i < samples.size(); i++) {
+				if (samples[i].node != id && samples[i].MayBeNearest(bounds[i])) {
+					samples[i].Offer(DistanceTo(samples[i], vector));
 				}
 			}
 		});

@@ -61,6 +61,7 @@ void CompactIndex(ClientContext &context, DataTable &table, const TableIndex &in
 		phase = "measuring recall";
 		core->Calibrate(is_stopped);
 	});
+	live.AccountForMemory();
 	if (is_stopped()) {
 		throw InterruptException();
 	}

@@ -17,16 +17,9 @@ namespace {
 constexpr const char *OBJECT_KEY = "lm_diskann_instance";
 constexpr const char *TRANSACTION_KEY = "lm_diskann_transaction";
 
-constexpr uint64_t RESERVATION_STEP = uint64_t(1) << 20;
 constexpr uint64_t CACHE_BUDGET_MAX = uint64_t(1) << 30;
-//! The caches stop to grow above this share of memory_limit, and shrink back to it from SHRINK_PERCENT on.
-constexpr uint64_t GROWTH_PERCENT = 80;
+//! From this share of memory_limit on caches shrink back to the one up to which they grow.
 constexpr uint64_t SHRINK_PERCENT = 90;
-
-uint64_t Percent(uint64_t bytes, uint64_t percent) {
-	// memory_limit may be the largest number there is.
-	return bytes / 100 * percent;
-}
 
 //! Of one connection: what its present transaction created.
 class TransactionFiles : public ClientContextState {
@@ -64,81 +57,6 @@ public:
 
 } // namespace
 
-MemoryAccount::MemoryAccount(BufferManager &buffer_manager_p) : buffer_manager(buffer_manager_p) {
-}
-
-MemoryAccount::~MemoryAccount() {
-	buffer_manager.FreeReservedMemory(reserved_bytes);
-}
-
-void MemoryAccount::ReserveLocked(uint64_t bytes) {
-	const auto wanted = used_bytes + bytes;
-	if (wanted > reserved_bytes) {
-		const auto step = AlignValue<uint64_t, RESERVATION_STEP>(wanted - reserved_bytes);
-		buffer_manager.ReserveMemory(step);
-		reserved_bytes += step;
-	}
-	used_bytes = wanted;
-}
-
-bool MemoryAccount::TryReserve(uint64_t bytes) {
-	lock_guard<mutex> guard(lock);
-	if (used_bytes + bytes > reserved_bytes &&
-	    buffer_manager.GetUsedMemory() + bytes > Percent(buffer_manager.GetMaxMemory(), GROWTH_PERCENT)) {
-		return false;
-	}
-	try {
-		ReserveLocked(bytes);
-	} catch (const OutOfMemoryException &) {
-		return false;
-	}
-	return true;
-}
-
-void MemoryAccount::Reserve(uint64_t bytes) {
-	lock_guard<mutex> guard(lock);
-	ReserveLocked(bytes);
-}
-
-void MemoryAccount::Release(uint64_t bytes) {
-	lock_guard<mutex> guard(lock);
-	used_bytes -= MinValue(bytes, used_bytes);
-	// One step stays as slack, so that a page more and a page less does not reach the buffer manager.
-	const auto needed = AlignValue<uint64_t, RESERVATION_STEP>(used_bytes);
-	const auto kept = used_bytes == 0 ? 0 : needed + RESERVATION_STEP;
-	if (reserved_bytes > kept) {
-		buffer_manager.FreeReservedMemory(reserved_bytes - kept);
-		reserved_bytes = kept;
-	}
-}
-
-uint64_t MemoryAccount::ReservedBytes() const {
-	lock_guard<mutex> guard(lock);
-	return reserved_bytes;
-}
-
-uint64_t MemoryAccount::UsedBytes() const {
-	lock_guard<mutex> guard(lock);
-	return used_bytes;
-}
-
-MemoryShare::MemoryShare(std::shared_ptr<MemoryAccount> account_p) : account(std::move(account_p)) {
-}
-
-MemoryShare::~MemoryShare() {
-	account->Release(bytes);
-}
-
-void MemoryShare::Resize(uint64_t bytes_p) {
-	lock_guard<mutex> guard(lock);
-	if (bytes_p > bytes) {
-		account->Reserve(bytes_p - bytes);
-	} else if (bytes_p < bytes) {
-		account->Release(bytes - bytes_p);
-	}
-	bytes = bytes_p;
-}
-
 InstanceState::InstanceState(DatabaseInstance &instance_p)
     : instance(instance_p), buffer_manager(BufferManager::GetBufferManager(instance_p)),
       account(std::make_shared<MemoryAccount>(buffer_manager)) {
@@ -173,7 +91,7 @@ void InstanceState::BeforeQuery() {
 	const auto memory_limit = buffer_manager.GetMaxMemory();
 	const auto used = buffer_manager.GetUsedMemory();
 	if (used > Percent(memory_limit, SHRINK_PERCENT)) {
-		const auto excess = used - Percent(memory_limit, GROWTH_PERCENT);
+		const auto excess = used - Percent(memory_limit, MemoryAccount::GROWTH_PERCENT);
 		const auto cached = cache->UsedBytes();
 		cache->Shrink(cached > excess ? cached - excess : 0);
 	}

@@ -6,6 +6,7 @@
 #include "adapter/duckdb_file.hpp"
 #include "adapter/index_files.hpp"
 #include "adapter/maintenance_thread.hpp"
+#include "adapter/memory_account.hpp"
 #include "adapter/operations.hpp"
 
 #include "storage/page_cache.hpp"
@@ -18,50 +19,6 @@
 #include <thread>
 
 namespace duckdb {
-
-class BufferManager;
-
-//! Memory reserved in DuckDB's buffer manager, so that it counts against memory_limit and shows in duckdb_memory()
-//! under EXTENSION. Moves in steps, so that the buffer manager is not asked for every page. Thread-safe.
-class MemoryAccount {
-public:
-	explicit MemoryAccount(BufferManager &buffer_manager_p);
-	~MemoryAccount();
-
-	//! False, and nothing changed, when memory is short: other operators come first.
-	bool TryReserve(uint64_t bytes);
-	//! Throws OutOfMemoryException when DuckDB cannot make room.
-	void Reserve(uint64_t bytes);
-	void Release(uint64_t bytes);
-	uint64_t ReservedBytes() const;
-	//! What of it is in use.
-	uint64_t UsedBytes() const;
-
-private:
-	void ReserveLocked(uint64_t bytes);
-
-	BufferManager &buffer_manager;
-	mutable mutex lock;
-	uint64_t used_bytes = 0;
-	uint64_t reserved_bytes = 0;
-};
-
-//! A number of bytes on an account that follows the size of something; gives them back at the end.
-class MemoryShare {
-public:
-	explicit MemoryShare(std::shared_ptr<MemoryAccount> account_p);
-	~MemoryShare();
-	MemoryShare(const MemoryShare &) = delete;
-	MemoryShare &operator=(const MemoryShare &) = delete;
-
-	//! Throws OutOfMemoryException for growth that DuckDB cannot make room for; then nothing changed.
-	void Resize(uint64_t bytes);
-
-private:
-	std::shared_ptr<MemoryAccount> account;
-	mutex lock;
-	uint64_t bytes = 0;
-};
 
 //! One per DatabaseInstance, in its object cache. Thread-safe.
 class InstanceState : public CompatCacheEntry<ObjectCacheEntry> {

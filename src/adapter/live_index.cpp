@@ -28,8 +28,7 @@ const char *IndexStateName(IndexState state) {
 }
 
 LiveIndex::LiveIndex(AttachedDatabase &db, string name_p)
-    : instance(db.GetDatabase()), name(std::move(name_p)), is_read_only(db.IsReadOnly()),
-      memory(InstanceState::Get(instance)->Account()) {
+    : instance(db.GetDatabase()), name(std::move(name_p)), is_read_only(db.IsReadOnly()) {
 }
 
 LiveIndex::LiveIndex(AttachedDatabase &db, string name_p, lm_diskann::IndexConfiguration configuration_p,
@@ -39,6 +38,7 @@ LiveIndex::LiveIndex(AttachedDatabase &db, string name_p, lm_diskann::IndexConfi
 	core = std::move(core_p);
 	file = std::move(file_p);
 	MaintainCore();
+	AccountForMemory();
 	marker.configuration = configuration_p;
 	marker.file_name = file ? file->FileName() : string();
 }
@@ -253,7 +253,8 @@ void LiveIndex::MaintainCore() {
 	if (maintained) {
 		maintained->is_closed = true;
 	}
-	maintained = is_read_only || !core ? nullptr : std::make_shared<MaintainedIndex>(core);
+	memory = std::make_shared<MemoryShare>(InstanceState::Get(instance)->Account());
+	maintained = is_read_only || !core ? nullptr : std::make_shared<MaintainedIndex>(core, memory);
 }
 
 void LiveIndex::OfferMaintenance() {
@@ -324,10 +325,15 @@ uint64_t LiveIndex::MemoryBytes() const {
 }
 
 void LiveIndex::AccountForMemory() {
-	try {
-		memory.Resize(MemoryBytes());
-	} catch (const OutOfMemoryException &) { // NOLINT
-		// The rows are taken over already, and an index must not make a commit fail.
+	std::shared_ptr<lm_diskann::AnnIndex> current;
+	std::shared_ptr<MemoryShare> share;
+	{
+		lock_guard<mutex> guard(lock);
+		current = core;
+		share = memory;
+	}
+	if (current) {
+		share->Follow(current->Summary().memory_bytes);
 	}
 }
 

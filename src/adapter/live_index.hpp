@@ -78,6 +78,8 @@ public:
 	std::optional<double> HealingProgress() const;
 	//! RAM beside the page cache.
 	uint64_t MemoryBytes() const;
+	//! Tells DuckDB of it.
+	void AccountForMemory();
 
 	//! The right to heal the index, held by one thread at a time (heal.hpp).
 	class Healing {
@@ -110,7 +112,6 @@ private:
 	LiveIndex(AttachedDatabase &db, string name_p);
 	void OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info, const std::optional<VectorColumnType> &column);
 	void ConfirmUntil(uint64_t iteration);
-	void AccountForMemory();
 	//! A core came, or came back: background work may be due. `lock` is held.
 	void MaintainCore();
 	void OfferMaintenance();
@@ -122,7 +123,6 @@ private:
 	const string name;
 	const bool is_read_only;
 	std::optional<lm_diskann::IndexConfiguration> configuration;
-	MemoryShare memory;
 
 	atomic<IndexState> state {IndexState::READY};
 	//! Rows offered while the core is absent or degraded.
@@ -145,6 +145,8 @@ private:
 	//! Guarded by `lock`, like the rest.
 	std::shared_ptr<lm_diskann::AnnIndex> core;
 	std::shared_ptr<IndexFile> file;
+	//! What the core takes of DuckDB's memory; set with it.
+	std::shared_ptr<MemoryShare> memory;
 	//! The core as background work sees it; null for a database that is only read.
 	std::shared_ptr<MaintainedIndex> maintained;
 	string reason;

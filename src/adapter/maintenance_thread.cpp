@@ -84,7 +84,11 @@ void MaintenanceThread::Maintain(MaintainedIndex &index) {
 	try {
 		while (true) {
 			const auto core = index.core.lock();
-			if (!core || !core->IsHealthy() || !MaintainOnce(index, *core)) {
+			const bool has_more = core && core->IsHealthy() && MaintainOnce(index, *core);
+			if (core) {
+				index.memory->Follow(core->Summary().memory_bytes);
+			}
+			if (!has_more) {
 				return;
 			}
 		}

@@ -6,6 +6,8 @@
 // 1, and holds an index only for a batch, which is given up as soon as the index is closed or dropped.
 #pragma once
 
+#include "adapter/memory_account.hpp"
+
 #include "duckdb/common/atomic.hpp"
 #include "duckdb/common/common.hpp"
 #include "duckdb/common/mutex.hpp"
@@ -23,10 +25,13 @@ bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts);
 
 //! An index as the thread sees it.
 struct MaintainedIndex {
-	explicit MaintainedIndex(const std::shared_ptr<lm_diskann::AnnIndex> &core_p) : core(core_p) {
+	MaintainedIndex(const std::shared_ptr<lm_diskann::AnnIndex> &core_p, std::shared_ptr<MemoryShare> memory_p)
+	    : core(core_p), memory(std::move(memory_p)) {
 	}
 
 	std::weak_ptr<lm_diskann::AnnIndex> core;
+	//! Follows what the core takes beside the page cache.
+	std::shared_ptr<MemoryShare> memory;
 	//! Set when the index is closed or dropped: the thread lets go of it.
 	atomic<bool> is_closed {false};
 	//! Somebody asked: all there is to do is due, once.

@@ -1,6 +1,7 @@
 // Property: what changes in bulk costs no more than a build, whoever notices it: the file follows the rows, and an
 // index that was outgrown is built anew by the next query, unless that is not wanted. What goes on in the background is
 // told, and hinders neither DROP INDEX nor DETACH, with queries under way.
+#include "adapter/instance_state.hpp"
 #include "host.hpp"
 
 #include <atomic>
@@ -38,6 +39,29 @@ TEST(Dynamic, AMergeUnderWayIsToldWithItsProgress) {
 	EXPECT_TRUE(std::regex_match(text.get(), std::regex("merging\\|rows are merged into the graph, [0-9]+ % done")));
 	host.hooks->Set(nullptr);
 	ExpectExactAnswer(host);
+}
+
+TEST(Dynamic, WhatMergesFreeCountsNoMoreInDuckDBsMemory) {
+	constexpr int64_t BUILT = 3000, WAITING = 2000, MERGED = 3000;
+	constexpr uint64_t ROW_BYTES_MIN = 8 * (sizeof(float) + 1);
+	Host host;
+	MakeTable(host, BUILT);
+	const auto used_bytes = [&] {
+		return duckdb::InstanceState::Get(*host.database->instance)->Account()->UsedBytes();
+	};
+	const auto before = used_bytes();
+	// Too few for the background.
+	Insert(host, BUILT, WAITING);
+	EXPECT_GE(used_bytes(), before + WAITING * ROW_BYTES_MIN);
+	Execute(host, "PRAGMA lm_diskann_compact('t_idx')");
+	EXPECT_LT(used_bytes(), before + WAITING * ROW_BYTES_MIN);
+
+	Insert(host, BUILT + WAITING, MERGED);
+	const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+	while (used_bytes() >= before + WAITING * ROW_BYTES_MIN && std::chrono::steady_clock::now() < deadline) {
+		Info(host, "delta_count");
+	}
+	EXPECT_LT(used_bytes(), before + WAITING * ROW_BYTES_MIN);
 }
 
 //! Runs `query` again and again on a connection of its own until it fails or `is_done`; returns why it failed.

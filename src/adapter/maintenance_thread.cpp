@@ -35,6 +35,10 @@ bool IsRebuildCheaper(const lm_diskann::IndexCounts &counts) {
 	return changed >= REBUILD_ROWS_MIN && changed * REBUILD_SHARE > counts.row_count;
 }
 
+void MaintainedIndex::AccountFor(const lm_diskann::AnnIndex &core_p) const {
+	memory->Follow(core_p.Summary().memory_bytes);
+}
+
 MaintenanceThread::~MaintenanceThread() {
 	is_stopping = true;
 	{
@@ -86,7 +90,7 @@ void MaintenanceThread::Maintain(MaintainedIndex &index) {
 			const auto core = index.core.lock();
 			const bool has_more = core && core->IsHealthy() && MaintainOnce(index, *core);
 			if (core) {
-				index.memory->Follow(core->Summary().memory_bytes);
+				index.AccountFor(*core);
 			}
 			if (!has_more) {
 				return;
@@ -110,12 +114,14 @@ bool MaintenanceThread::MaintainOnce(MaintainedIndex &index, lm_diskann::AnnInde
 	const bool is_requested = index.is_requested.exchange(false);
 	if (IsMergeDue(counts) || (is_requested && counts.delta_count > 0)) {
 		while (!is_stopped() && !is_left() && core.Merge(core.MergeBatchRows(), is_stopped)) {
+			index.AccountFor(core);
 		}
 		index.is_requested = is_requested;
 		return true;
 	}
 	if (IsCompactDue(counts) || (is_requested && counts.tombstone_count > 0)) {
 		while (!is_stopped() && core.Compact(is_stopped)) {
+			index.AccountFor(core);
 		}
 		return true;
 	}

@@ -41,6 +41,8 @@ struct MaintainedIndex {
 	atomic<bool> may_be_rebuilt {true};
 	//! In the thread's queue already.
 	bool is_queued = false;
+
+	void AccountFor(const lm_diskann::AnnIndex &core_p) const;
 };
 
 //! Thread-safe.

@@ -7,15 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 namespace lm_diskann {
 
 namespace {
 
-constexpr uint32_t BEAM_WIDTH = 4;
-//! Nearest vectors of the batch that are candidates of each other; all of them while the graph is smaller than a batch.
-constexpr size_t BATCH_MATES_MAX = 24;
 //! What the vectors of met nodes may take of memory, as far as that leaves room for those of one search.
 constexpr uint64_t MET_BYTES = uint64_t(8) << 20;
 
@@ -84,15 +80,9 @@ void MergeBatch::AddRows() {
 }
 
 void MergeBatch::Link(uint32_t index) {
-	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
-	search.ExpandForNeighbors(parameters.list_size, parameters.is_dead);
-	queries.Add(search.Prepared());
-	MeetVisited(search);
+	SearchFor(index);
 	BuildDistance distance(space.Vectors());
-	scored.clear();
-	Score({candidates.data(), candidates.size()}, rows[index], distance);
-	ScoreBatchMates(index, distance);
-	std::sort(scored.begin(), scored.end());
+	FindCandidates(index, distance);
 	PruneLimits link_limits = limits;
 	if (!scored.empty() && scored.front().distance <= 0) {
 		// Copies were a part of what the search found, and leave few to choose; in a build, fill is linked both ways
@@ -154,33 +144,6 @@ void MergeBatch::LinkToDead(uint32_t index) {
 	if (anchor != nearest_dead) {
 		back_edges.push_back({nearest_dead, index, false});
 	}
-}
-
-void MergeBatch::SetAsideTaken() {
-	std::vector<NodeId> led_to;
-	for (size_t i = 0, copies = 0; i < scored.size() && copies < limits.OwnCopiesMax(); i++) {
-		if (scored[i].distance <= 0 && space.IsRow(scored[i].node)) {
-			copies++;
-			for (const NodeEdge &edge : edges[scored[i].node.value].chosen) {
-				led_to.push_back(edge.id);
-			}
-		}
-	}
-	std::sort(led_to.begin(), led_to.end());
-	// Those of the vectors: none of their copies is chosen either.
-	distances.clear();
-	for (const ScoredNode &candidate : scored) {
-		if (std::binary_search(led_to.begin(), led_to.end(), space.IdAt(candidate.node))) {
-			distances.push_back(candidate.distance);
-		}
-	}
-	open.clear();
-	taken.clear();
-	std::partition_copy(scored.begin(), scored.end(), std::back_inserter(taken), std::back_inserter(open),
-	                    [&](const ScoredNode &other) {
-		                    return other.distance > 0 &&
-		                           std::binary_search(distances.begin(), distances.end(), other.distance);
-	                    });
 }
 
 size_t MergeBatch::CountAnchors(NodeId place) const {
@@ -260,48 +223,6 @@ NodeId MergeBatch::ChooseAnchor(uint32_t index) {
 		planned_anchors[space.IdAt(anchor)]++;
 	}
 	return anchor;
-}
-
-void MergeBatch::MeetVisited(const BeamSearch &search) {
-	std::vector<Visit> live;
-	nearest_dead = NO_NODE;
-	float dead_distance = 0;
-	for (const Visit &visit : search.Visits()) {
-		if (!parameters.is_dead(visit.row_id)) {
-			live.push_back(visit);
-		} else if (nearest_dead == NO_NODE || visit.distance < dead_distance) {
-			nearest_dead = visit.node;
-			dead_distance = visit.distance;
-		}
-	}
-	if (live.size() > parameters.list_size) {
-		const auto is_nearer = [](const Visit &a, const Visit &b) { return a.distance < b.distance; };
-		std::nth_element(live.begin(), live.begin() + parameters.list_size, live.end(), is_nearer);
-		live.resize(parameters.list_size);
-	}
-	std::vector<NodeId> met;
-	std::transform(live.begin(), live.end(), std::back_inserter(met), [](const Visit &visit) { return visit.node; });
-	// One more may be met to find it an anchor.
-	space.MakeRoom(met.size() + 1);
-	candidates.clear();
-	space.Meet({met.data(), met.size()}, candidates);
-}
-
-void MergeBatch::Score(Span<const NodeId> places, NodeId row, BuildDistance &distance) {
-	distances.resize(places.size());
-	distance(row, places, distances.data());
-	for (size_t i = 0; i < places.size(); i++) {
-		scored.push_back({distances[i], places[i]});
-	}
-}
-
-void MergeBatch::ScoreBatchMates(uint32_t index, BuildDistance &distance) {
-	const size_t met_count = scored.size();
-	Score({rows.data(), index}, rows[index], distance);
-	const size_t count = met_count < BATCH_MATES_MAX ? index : std::min<size_t>(index, BATCH_MATES_MAX);
-	const auto mates = scored.begin() + ptrdiff_t(met_count);
-	std::nth_element(mates, mates + ptrdiff_t(count), scored.end());
-	scored.resize(met_count + count);
 }
 
 uint64_t MergeBatch::WriteNewNodes() {

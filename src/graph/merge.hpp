@@ -1,6 +1,7 @@
 // Merging vectors into a graph on disk (the insertion of DiskANN and LM-DiskANN, batched as in FreshDiskANN: Singh et
-// al., 2021): for each vector a search for candidates and RobustPrune over their vectors (merge_space.hpp), then
-// back-edges, grouped by their target so that each block is written once a batch.
+// al., 2021): for each vector a search for candidates (merge_candidates.cpp) and RobustPrune over their vectors
+// (merge_space.hpp), then back-edges, grouped by their target so that each block is written once a batch
+// (merge_lists.cpp).
 //
 // A full target gives up edges that only fill its room, the farthest first, so a back-edge costs no choice as a rule.
 // When none is left RobustPrune chooses anew, by estimates from the codes in the block (edge_estimates.hpp); what it
@@ -93,8 +94,10 @@ private:
 	void AddBackEdges(uint32_t index);
 	//! Where a search met no live node, and no other comes before it in the batch: searches come by the dead.
 	void LinkToDead(uint32_t index);
-	//! The nearest live nodes that the search for a row visited become `candidates`.
-	void MeetVisited(const BeamSearch &search);
+	//! Finds `met` and `nearest_dead` for a row.
+	void SearchFor(uint32_t index);
+	//! Those and rows before it come into `scored`, ascending.
+	void FindCandidates(uint32_t index, BuildDistance &distance);
 	void Score(Span<const NodeId> places, NodeId row, BuildDistance &distance);
 	//! Scores the nearest of the rows before it.
 	void ScoreBatchMates(uint32_t index, BuildDistance &distance);
@@ -151,7 +154,8 @@ private:
 	std::vector<NodeId> candidates;
 	std::vector<ScoredNode> scored, open, taken, chosen, dropped;
 	std::vector<float> distances;
-	//! The dead node nearest to the vector that a search met.
+	//! What the last search met: the nearest live nodes, and of the dead ones the nearest.
+	std::vector<NodeId> met;
 	NodeId nearest_dead = NO_NODE;
 	//! Scratch of one list.
 	EdgeEstimates estimates;

@@ -131,27 +131,36 @@ void BeamSearch::ExpandTo(const SearchLimit &limit) {
 	ExpandUntil(std::numeric_limits<size_t>::max());
 }
 
-void BeamSearch::ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead) {
+Surroundings BeamSearch::ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead) {
 	memory->bound.Reset({list_size});
 	// Patience is over long before the list is exhausted.
 	memory->frontier.Expect(std::min<size_t>(list_size, NEIGHBORS_EXPECTED));
 	SmallestDistances nearest;
 	nearest.Reset(NEIGHBORS_NEAREST);
-	std::vector<float> live_distances;
+	Surroundings met;
+	float dead_distance = 0;
 	for (size_t fruitless = 0; fruitless < NEIGHBOR_PATIENCE && ExpandNext();) {
 		const Visit &visit = memory->visits.back();
+		if (is_dead(visit.row_id)) {
+			if (met.nearest_dead == NO_NODE || visit.distance < dead_distance) {
+				met.nearest_dead = visit.node;
+				dead_distance = visit.distance;
+			}
+			continue;
+		}
 		// Copies of what was met are no reason to end, as far as the list has room for them.
-		const bool is_copy =
-		    memory->visits.size() < list_size &&
-		    std::find(live_distances.begin(), live_distances.end(), visit.distance) != live_distances.end();
-		if (!is_copy && !is_dead(visit.row_id)) {
-			live_distances.push_back(visit.distance);
+		const bool is_copy = memory->visits.size() < list_size &&
+		                     std::any_of(met.live.begin(), met.live.end(),
+		                                 [&](const Visit &other) { return other.distance == visit.distance; });
+		if (!is_copy) {
 			fruitless = visit.distance < nearest.Bound() ? 0 : fruitless + 1;
 			nearest.Offer(visit.distance);
 		}
+		met.live.push_back(visit);
 	}
 	// Nobody knows when the search goes on.
 	DropReadAhead();
+	return met;
 }
 
 void BeamSearch::ExpandUntil(size_t visit_max) {

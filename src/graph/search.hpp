@@ -38,6 +38,13 @@ struct Visit {
 	RowId row_id;
 };
 
+//! What a search for neighbours met.
+struct Surroundings {
+	//! In the order of their expansion.
+	std::vector<Visit> live;
+	NodeId nearest_dead = NO_NODE;
+};
+
 //! All that grows in a search. Each thread keeps one for its next search, so that short searches do not allocate.
 struct SearchMemory {
 	//! Beyond so many visits it is not kept.
@@ -77,8 +84,8 @@ public:
 	//! at least as large. Throws CorruptionError, FileError.
 	void Expand(uint32_t list_size, size_t visit_max = std::numeric_limits<size_t>::max());
 	//! Expands what a new node may have for neighbours: until the list is exhausted, or the search has stopped finding
-	//! live nodes nearer than those it has. Throws as Expand.
-	void ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead);
+	//! live nodes nearer than those it has. Asks once for each node. Throws as Expand.
+	Surroundings ExpandForNeighbors(uint32_t list_size, const std::function<bool(RowId row_id)> &is_dead);
 	//! Expands until `limit` is reached, whatever was before. Throws as Expand.
 	void ExpandTo(const SearchLimit &limit);
 	//! From here on the list holds `list_size` nodes of rows that `accepts_p` is true for; what was visited counts by

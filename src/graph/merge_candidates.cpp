@@ -1,0 +1,89 @@
+// What a row of a batch has to choose from: what the search for its vector met, the rows before it, and of these what
+// its copies left.
+#include "graph/merge.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace lm_diskann {
+
+namespace {
+
+constexpr uint32_t BEAM_WIDTH = 4;
+//! Nearest vectors of the batch that are candidates of each other; all of them while the graph is smaller than a batch.
+constexpr size_t BATCH_MATES_MAX = 24;
+
+} // namespace
+
+void MergeBatch::SearchFor(uint32_t index) {
+	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
+	queries.Add(search.Prepared());
+	const size_t list_size = parameters.list_size;
+	Surroundings surroundings = search.ExpandForNeighbors(uint32_t(list_size), parameters.is_dead);
+	std::vector<Visit> &live = surroundings.live;
+	if (live.size() > list_size) {
+		const auto is_nearer = [](const Visit &a, const Visit &b) { return a.distance < b.distance; };
+		std::nth_element(live.begin(), live.begin() + ptrdiff_t(list_size), live.end(), is_nearer);
+		live.resize(list_size);
+	}
+	met.clear();
+	std::transform(live.begin(), live.end(), std::back_inserter(met), [](const Visit &visit) { return visit.node; });
+	nearest_dead = surroundings.nearest_dead;
+}
+
+void MergeBatch::FindCandidates(uint32_t index, BuildDistance &distance) {
+	// One more may be met to find it an anchor.
+	space.MakeRoom(met.size() + 1);
+	candidates.clear();
+	space.Meet({met.data(), met.size()}, candidates);
+	scored.clear();
+	Score({candidates.data(), candidates.size()}, rows[index], distance);
+	ScoreBatchMates(index, distance);
+	std::sort(scored.begin(), scored.end());
+}
+
+void MergeBatch::Score(Span<const NodeId> places, NodeId row, BuildDistance &distance) {
+	distances.resize(places.size());
+	distance(row, places, distances.data());
+	for (size_t i = 0; i < places.size(); i++) {
+		scored.push_back({distances[i], places[i]});
+	}
+}
+
+void MergeBatch::ScoreBatchMates(uint32_t index, BuildDistance &distance) {
+	const size_t met_count = scored.size();
+	Score({rows.data(), index}, rows[index], distance);
+	const size_t count = met_count < BATCH_MATES_MAX ? index : std::min<size_t>(index, BATCH_MATES_MAX);
+	const auto mates = scored.begin() + ptrdiff_t(met_count);
+	std::nth_element(mates, mates + ptrdiff_t(count), scored.end());
+	scored.resize(met_count + count);
+}
+
+void MergeBatch::SetAsideTaken() {
+	std::vector<NodeId> led_to;
+	for (size_t i = 0, copies = 0; i < scored.size() && copies < limits.OwnCopiesMax(); i++) {
+		if (scored[i].distance <= 0 && space.IsRow(scored[i].node)) {
+			copies++;
+			for (const NodeEdge &edge : edges[scored[i].node.value].chosen) {
+				led_to.push_back(edge.id);
+			}
+		}
+	}
+	std::sort(led_to.begin(), led_to.end());
+	// Those of the vectors: none of their copies is chosen either.
+	distances.clear();
+	for (const ScoredNode &candidate : scored) {
+		if (std::binary_search(led_to.begin(), led_to.end(), space.IdAt(candidate.node))) {
+			distances.push_back(candidate.distance);
+		}
+	}
+	open.clear();
+	taken.clear();
+	std::partition_copy(scored.begin(), scored.end(), std::back_inserter(taken), std::back_inserter(open),
+	                    [&](const ScoredNode &other) {
+		                    return other.distance > 0 &&
+		                           std::binary_search(distances.begin(), distances.end(), other.distance);
+	                    });
+}
+
+} // namespace lm_diskann

@@ -80,7 +80,10 @@ void MergeBatch::AddRows() {
 }
 
 void MergeBatch::Link(uint32_t index) {
-	SearchFor(index);
+	if (index == 0 || !IsCopy(index - 1, index)) {
+		SearchFor(index);
+	}
+	query_of.push_back(queries.Count() - 1);
 	BuildDistance distance(space.Vectors());
 	FindCandidates(index, distance);
 	PruneLimits link_limits = limits;

@@ -1,7 +1,7 @@
 // Merging vectors into a graph on disk (the insertion of DiskANN and LM-DiskANN, batched as in FreshDiskANN: Singh et
 // al., 2021): for each vector a search for candidates (merge_candidates.cpp) and RobustPrune over their vectors
 // (merge_space.hpp), then back-edges, grouped by their target so that each block is written once a batch
-// (merge_lists.cpp).
+// (merge_lists.cpp). Copies that come one after the other share a search, and choose different neighbours.
 //
 // A full target gives up edges that only fill its room, the farthest first, so a back-edge costs no choice as a rule.
 // When none is left RobustPrune chooses anew, by estimates from the codes in the block (edge_estimates.hpp); what it
@@ -94,7 +94,8 @@ private:
 	void AddBackEdges(uint32_t index);
 	//! Where a search met no live node, and no other comes before it in the batch: searches come by the dead.
 	void LinkToDead(uint32_t index);
-	//! Finds `met` and `nearest_dead` for a row.
+	bool IsCopy(size_t a, size_t b) const;
+	//! Finds `met` and `nearest_dead` for a row and for copies that follow it.
 	void SearchFor(uint32_t index);
 	//! Those and rows before it come into `scored`, ascending.
 	void FindCandidates(uint32_t index, BuildDistance &distance);
@@ -140,8 +141,10 @@ private:
 	MergeSpace space;
 	//! The rows' places.
 	std::vector<NodeId> rows;
-	//! Of the rows that are linked: their vectors as queries, and the lengths of all.
+	//! Of the rows that are linked: their vectors as queries, one of all copies that follow each other.
 	KeptQueries queries;
+	std::vector<size_t> query_of;
+	//! The lengths of all.
 	std::vector<float> norms;
 	std::vector<NewEdges> edges;
 	std::vector<BackEdge> back_edges;

@@ -3,6 +3,7 @@
 #include "graph/merge.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 namespace lm_diskann {
@@ -12,13 +13,27 @@ namespace {
 constexpr uint32_t BEAM_WIDTH = 4;
 //! Nearest vectors of the batch that are candidates of each other; all of them while the graph is smaller than a batch.
 constexpr size_t BATCH_MATES_MAX = 24;
+//! The list of a search that several copies share is so many times as long: they choose different neighbours, and where
+//! vectors have copies a list holds fewer of them. 8,000 rows of imdb-pvdbow-384-cos, each vector four times, of which
+//! 5 % are replaced 20 times, recall@10 at L 16: with 1 0.923, 2 0.934, 4 0.936, and merges by a third slower.
+constexpr size_t COPIES_LIST_FACTOR = 2;
 
 } // namespace
+
+bool MergeBatch::IsCopy(size_t a, size_t b) const {
+	const uint32_t dims = graph.layout.dims;
+	return nodes[a].floats ? std::memcmp(nodes[a].floats, nodes[b].floats, dims * sizeof(float)) == 0
+	                       : std::memcmp(nodes[a].bytes, nodes[b].bytes, dims) == 0;
+}
 
 void MergeBatch::SearchFor(uint32_t index) {
 	BeamSearch search(graph, AsFloats(index, widened), BEAM_WIDTH);
 	queries.Add(search.Prepared());
-	const size_t list_size = parameters.list_size;
+	size_t list_size = parameters.list_size;
+	if (size_t(index) + 1 < nodes.size() && IsCopy(index, size_t(index) + 1)) {
+		// One more may be met to find an anchor.
+		list_size = std::min(COPIES_LIST_FACTOR * list_size, space.MetMax() - 1);
+	}
 	Surroundings surroundings = search.ExpandForNeighbors(uint32_t(list_size), parameters.is_dead);
 	std::vector<Visit> &live = surroundings.live;
 	if (live.size() > list_size) {
@@ -32,7 +47,6 @@ void MergeBatch::SearchFor(uint32_t index) {
 }
 
 void MergeBatch::FindCandidates(uint32_t index, BuildDistance &distance) {
-	// One more may be met to find it an anchor.
 	space.MakeRoom(met.size() + 1);
 	candidates.clear();
 	space.Meet({met.data(), met.size()}, candidates);

@@ -15,7 +15,7 @@ constexpr size_t PENDING_FACTOR = 2;
 } // namespace
 
 EdgeQuery MergeBatch::QueryOf(uint32_t index) const {
-	return {queries.At(index), norms[index]};
+	return {queries.At(query_of[index]), norms[index]};
 }
 
 uint32_t MergeBatch::RowOf(NodeId id) const {

@@ -36,6 +36,9 @@ public:
 	const BuildSpace &Vectors() const {
 		return vectors;
 	}
+	size_t MetMax() const {
+		return met_max;
+	}
 	bool IsRow(NodeId place) const {
 		return place.value < row_count;
 	}

@@ -69,7 +69,7 @@ private:
 	ExtentSet ReserveNodePages(size_t count);
 	void GiveBack(const ExtentSet &pages);
 	//! Brings rows near each other together: searches of a batch then share blocks, and its nodes lie beside each
-	//! other.
+	//! other. Equal vectors come one after the other, which share a search.
 	void SortByPlace(Delta::Rows &rows) const;
 	void ApplyMerge(const Delta::Rows &rows, const std::vector<NewNode> &nodes, MergeBatch &batch,
 	                const ExtentSet &pages);

@@ -1,3 +1,4 @@
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "index/maintenance.hpp"
 #include "vector/convert.hpp"
@@ -6,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
+#include <unordered_map>
 
 namespace lm_diskann {
 
@@ -147,7 +150,14 @@ void Maintenance::SortByPlace(Delta::Rows &rows) const {
 	const uint32_t dims = graph.layout.dims;
 	const size_t count = rows.row_ids.size();
 	const size_t vector_bytes = rows.vectors.size() / count;
-	std::vector<std::pair<uint16_t, size_t>> order;
+	struct Place {
+		uint16_t reference;
+		//! The first row whose vector has the same checksum.
+		size_t first;
+		size_t row;
+	};
+	std::vector<Place> order;
+	std::unordered_map<uint64_t, size_t> first_of;
 	std::vector<float> widened(dims);
 	std::vector<float> scratch;
 	for (size_t i = 0; i < count; i++) {
@@ -157,14 +167,17 @@ void Maintenance::SortByPlace(Delta::Rows &rows) const {
 		} else {
 			WidenInt8(reinterpret_cast<const int8_t *>(vector), widened.data(), dims);
 		}
-		order.emplace_back(graph.quantizer.NearestReference(widened.data(), scratch), i);
+		const size_t first = first_of.emplace(Checksum({vector, vector_bytes}, 0), i).first->second;
+		order.push_back({graph.quantizer.NearestReference(widened.data(), scratch), first, i});
 	}
-	std::sort(order.begin(), order.end());
+	std::sort(order.begin(), order.end(), [](const Place &a, const Place &b) {
+		return std::tie(a.reference, a.first, a.row) < std::tie(b.reference, b.first, b.row);
+	});
 	Delta::Rows sorted;
-	for (const auto &[reference, i] : order) {
-		sorted.row_ids.push_back(rows.row_ids[i]);
-		sorted.sequences.push_back(rows.sequences[i]);
-		const auto vector = rows.vectors.begin() + ptrdiff_t(i * vector_bytes);
+	for (const Place &place : order) {
+		sorted.row_ids.push_back(rows.row_ids[place.row]);
+		sorted.sequences.push_back(rows.sequences[place.row]);
+		const auto vector = rows.vectors.begin() + ptrdiff_t(place.row * vector_bytes);
 		sorted.vectors.insert(sorted.vectors.end(), vector, vector + ptrdiff_t(vector_bytes));
 	}
 	rows = std::move(sorted);

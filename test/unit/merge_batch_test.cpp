@@ -1,4 +1,5 @@
-// Property: a batch asks once for each node that a search of it meets whether it is dead.
+// Property: a batch asks once for each node that a search of it meets whether it is dead, and copies that come one
+// after the other share one search.
 #include "graph/merge.hpp"
 #include "unit/small_graph.hpp"
 
@@ -46,6 +47,14 @@ protected:
 
 TEST_F(MergeBatchTest, AsksOnceForEachNodeThatASearchMeets) {
 	const std::map<RowId, size_t> asks = AsksOf({Vector(NODES)});
+	EXPECT_GT(asks.size(), 10U);
+	EXPECT_EQ(CountOf(asks, 1), asks.size());
+}
+
+TEST_F(MergeBatchTest, CopiesShareOneSearch) {
+	// Equal by their numbers, not by where they are.
+	const std::vector<float> copy(Vector(NODES), Vector(NODES) + DIMS);
+	const std::map<RowId, size_t> asks = AsksOf({Vector(NODES), copy.data(), copy.data(), Vector(NODES)});
 	EXPECT_GT(asks.size(), 10U);
 	EXPECT_EQ(CountOf(asks, 1), asks.size());
 }

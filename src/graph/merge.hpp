@@ -102,9 +102,11 @@ private:
 	void Score(Span<const NodeId> places, NodeId row, BuildDistance &distance);
 	//! Scores the nearest of the rows before it.
 	void ScoreBatchMates(uint32_t index, BuildDistance &distance);
-	//! Splits `scored` into `open` and `taken`, the vectors that copies in the batch lead to: all would choose the
-	//! same, so they would lead to fewer vectors together, and be led to by fewer, than copies linked one after the
-	//! other.
+	//! Appends what a node of the batch or of the graph leads to by choice.
+	void ListChosenBy(NodeId place, std::vector<NodeId> &ids) const;
+	//! Splits `scored` into `open` and `taken`, the vectors that copies of the row lead to: all would choose the same,
+	//! so they would lead to fewer vectors together, and be led to by fewer, than copies linked at different times of a
+	//! build.
 	void SetAsideTaken();
 	//! `begin`, `end`: the back-edges of one target. Where it has no room, edges that only fill it go first.
 	void PlanBackEdges(size_t begin, size_t end);

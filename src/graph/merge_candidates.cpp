@@ -73,15 +73,27 @@ void MergeBatch::ScoreBatchMates(uint32_t index, BuildDistance &distance) {
 	scored.resize(met_count + count);
 }
 
+void MergeBatch::ListChosenBy(NodeId place, std::vector<NodeId> &ids) const {
+	if (space.IsRow(place)) {
+		const std::vector<NodeEdge> &list = edges[place.value].chosen;
+		std::transform(list.begin(), list.end(), std::back_inserter(ids), [](const NodeEdge &edge) { return edge.id; });
+		return;
+	}
+	const NodeId id = space.IdAt(place);
+	PageCacheCounters cache_counters;
+	const PageRef page = graph.cache->Pin(graph.file_key, graph.layout.PageOf(id), PageKind::NODES, cache_counters);
+	const NodeView node(graph.layout, page.data(), id, graph.node_end);
+	for (uint32_t i = 0; i < node.Degree(); i++) {
+		if (!node.IsFill(i)) {
+			ids.push_back(node.Neighbor(i));
+		}
+	}
+}
+
 void MergeBatch::SetAsideTaken() {
 	std::vector<NodeId> led_to;
-	for (size_t i = 0, copies = 0; i < scored.size() && copies < limits.OwnCopiesMax(); i++) {
-		if (scored[i].distance <= 0 && space.IsRow(scored[i].node)) {
-			copies++;
-			for (const NodeEdge &edge : edges[scored[i].node.value].chosen) {
-				led_to.push_back(edge.id);
-			}
-		}
+	for (size_t i = 0; i < std::min(scored.size(), limits.OwnCopiesMax()) && scored[i].distance <= 0; i++) {
+		ListChosenBy(scored[i].node, led_to);
 	}
 	std::sort(led_to.begin(), led_to.end());
 	// Those of the vectors: none of their copies is chosen either.

@@ -1,9 +1,10 @@
 // The one background thread of a DuckDB instance: merges deltas that grew, takes out deleted rows that became many, and
 // gives back the free space in files.
 //
-// It touches cores only, never a table, a context or a list of indexes (lifecycle section 10): those may be destroyed
-// by a thread that holds locks it would need. It starts with the first index that has work for it, works with threads =
-// 1, and holds an index only for a batch, which is given up as soon as the index is closed or dropped.
+// It touches cores and their shares of DuckDB's memory, never a table, a context or a list of indexes (lifecycle
+// section 10): those may be destroyed by a thread that holds locks it would need. It starts with the first index that
+// has work for it, works with threads = 1, and holds an index only for a batch, which is given up as soon as the index
+// is closed or dropped.
 #pragma once
 
 #include "adapter/memory_account.hpp"

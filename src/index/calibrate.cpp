@@ -159,11 +159,7 @@ private:
 			return true;
 		}
 		const size_t dims = state.configuration.dims;
-		std::vector<float> vectors;
-		for (const Sample &sample : samples) {
-			vectors.insert(vectors.end(), sample.vector.begin(), sample.vector.end());
-		}
-		const RoundedRows rounded(graph.metric, vectors.data(), samples.size(), dims);
+		const RoundedRows rounded = RoundSamples();
 		std::vector<float> bounds(samples.size());
 		return ForEachLiveNode([&](NodeId id, const NodeView &node) {
 			const float *vector = node.Vector(scratch.data());
@@ -174,6 +170,13 @@ private:
 				}
 			}
 		});
+	}
+	RoundedRows RoundSamples() const {
+		std::vector<float> vectors;
+		for (const Sample &sample : samples) {
+			vectors.insert(vectors.end(), sample.vector.begin(), sample.vector.end());
+		}
+		return RoundedRows(graph.metric, vectors.data(), samples.size(), state.configuration.dims);
 	}
 	float DistanceTo(const Sample &sample, const float *vector) const {
 		const float distance = Distance(graph.metric, sample.vector.data(), vector, state.configuration.dims);

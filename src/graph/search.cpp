@@ -25,11 +25,10 @@ thread_local std::unique_ptr<SearchMemory> spare_memory;
 //! beaten by what it finds.
 constexpr size_t VISITS_PER_WIDTH = 4;
 
-//! Has the processor load a block at once rather than as it is read.
+//! Has the processor load a block at once, for reading it takes less time than waiting for it.
 void Prefetch(const uint8_t *bytes, size_t size) {
 	constexpr size_t CACHE_LINE = 64;
-	constexpr size_t SIZE_MAX_AHEAD = 8192; // the rest is read in order, which the processor notices by itself
-	for (size_t i = 0; i < std::min(size, SIZE_MAX_AHEAD); i += CACHE_LINE) {
+	for (size_t i = 0; i < size; i += CACHE_LINE) {
 		__builtin_prefetch(bytes + i);
 	}
 }

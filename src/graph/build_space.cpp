@@ -79,7 +79,7 @@ void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, Tail &tail) 
 	const float largest = LargestMagnitude(vector, dims);
 	tail.scale = largest / 127;
 	auto *values = reinterpret_cast<int8_t *>(target);
-	RoundToInt8(vector, largest > 0 ? 127 / largest : 0, values, dims);
+	RoundToInt8(vector, largest > 0 ? 127 / largest : 0, 127, values, dims);
 	int32_t squares = 0;
 	for (size_t i = 0; i < dims; i++) {
 		const int32_t value = values[i];

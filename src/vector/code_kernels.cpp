@@ -1,5 +1,11 @@
 // Products of a query with all codes of a block. Four codes are worked on at a time, so that each load of the query
 // serves four and their sums are added up together.
+//
+// Levels are multiplied by bytes of the query, for each place of a level in a byte. One-bit levels have eight places;
+// where the processor counts ones it is less work to go by the bits of the query's elements (RaBitQ, SIGMOD 2024): with
+// bit b of all elements as plane b, the product is the sum of weight(b) * popcount(plane b AND code). Elements have
+// five bits then, on every machine, so that sums are the same. Searches of openai3l-treasury visit at most 0.4 % more
+// blocks than with eight bits, at recall within 0.15 points; with four bits they lose up to 0.4 points.
 #include "vector/code_kernels.hpp"
 
 #include <cstring>
@@ -15,6 +21,20 @@ HWY_BEFORE_NAMESPACE();
 namespace lm_diskann {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+//! Counts ones by planes. Without an instruction for it, multiplying takes fewer.
+constexpr bool HasPlanes(size_t bits) {
+	return bits == 1 && HWY_TARGET == HWY_AVX3_DL;
+}
+
+//! Parts of an arranged query for each CODE_CHUNK_BYTES of codes, of as many bytes.
+constexpr size_t PartCount(size_t bits) {
+	return HasPlanes(bits) ? QUERY_PLANES : 8 / bits;
+}
+
+constexpr int8_t PlaneWeight(size_t plane) {
+	return int8_t(plane + 1 == QUERY_PLANES ? -(1 << plane) : 1 << plane);
+}
 
 #if HWY_TARGET == HWY_SCALAR
 
@@ -89,14 +109,20 @@ HWY_INLINE VU LevelsAt(DU du, VU packed) {
 }
 
 //! Adds the products of one vector of each of COUNT codes; the query's parts lie CODE_CHUNK_BYTES apart.
-template <size_t SHIFT, size_t BITS, size_t COUNT, class DU, class VU = hn::Vec<DU>, class V32>
+template <size_t PART, size_t BITS, size_t COUNT, class DU, class VU = hn::Vec<DU>, class V32>
 HWY_INLINE void AddVector(DU du, const VU *packed, const int8_t *query, V32 *sums) {
-	if constexpr (SHIFT < 8) {
-		const auto part = hn::LoadU(hn::RebindToSigned<DU>(), query);
+	if constexpr (PART < PartCount(BITS)) {
+		const hn::RebindToSigned<DU> di;
+		const auto part = hn::LoadU(di, query);
 		for (size_t c = 0; c < COUNT; c++) {
-			sums[c] = AddProducts(du, LevelsAt<SHIFT, BITS>(du, packed[c]), part, sums[c]);
+			if constexpr (HasPlanes(BITS)) {
+				const auto ones = hn::PopulationCount(hn::And(packed[c], hn::BitCast(du, part)));
+				sums[c] = AddProducts(du, ones, hn::Set(di, PlaneWeight(PART)), sums[c]);
+			} else {
+				sums[c] = AddProducts(du, LevelsAt<PART * BITS, BITS>(du, packed[c]), part, sums[c]);
+			}
 		}
-		AddVector<SHIFT + BITS, BITS, COUNT>(du, packed, query + CODE_CHUNK_BYTES, sums);
+		AddVector<PART + 1, BITS, COUNT>(du, packed, query + CODE_CHUNK_BYTES, sums);
 	}
 }
 
@@ -130,7 +156,7 @@ HWY_INLINE void SomeDotProducts(const int8_t *query, const uint8_t *codes, size_
 	const hn::Repartition<int32_t, decltype(du)> d32;
 	const hn::Repartition<int32_t, decltype(block_tag)> block32;
 	constexpr size_t LANES = hn::MaxLanes(du);
-	constexpr size_t CHUNK_QUERY_BYTES = 8 / BITS * CODE_CHUNK_BYTES;
+	constexpr size_t CHUNK_QUERY_BYTES = PartCount(BITS) * CODE_CHUNK_BYTES;
 	hn::Vec<decltype(d32)> totals[4];
 	hn::Vec<decltype(du)> packed[COUNT];
 	for (auto &total : totals) {
@@ -208,39 +234,63 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lm_diskann {
 
+namespace {
+
+//! Bytes beside each other that are worked on as one number.
+constexpr size_t EIGHT = sizeof(uint64_t);
+
+uint64_t LoadEight(const void *source) {
+	uint64_t eight;
+	std::memcpy(&eight, source, EIGHT);
+	return eight;
+}
+
+//! Eight bytes of a code: `bits` bits of each of their levels, which begin at `levels`, from `first_bit` on.
+uint64_t PackEight(uint32_t bits, const void *levels, size_t first_bit) {
+	const uint64_t mask = 0x0101010101010101 * ((1U << bits) - 1);
+	uint64_t packed = 0;
+	for (size_t s = 0; s < 8 / bits; s++) {
+		packed |= ((LoadEight(static_cast<const uint8_t *>(levels) + s * 16 * bits) >> first_bit) & mask) << (s * bits);
+	}
+	return packed;
+}
+
+} // namespace
+
 HWY_EXPORT(AllCodeDotProducts);
+HWY_EXPORT(HasPlanes);
 
 void CodeDotProducts(uint32_t bits, const int8_t *query, const uint8_t *codes, size_t code_bytes, size_t count,
                      int32_t *sums) {
 	HWY_DYNAMIC_DISPATCH(AllCodeDotProducts)(bits, query, codes, code_bytes, count, sums);
 }
 
+//! Planes need fewer; so many on every machine.
 size_t ArrangedQueryBytes(uint32_t bits, size_t level_count) {
 	const size_t code_bytes = level_count / 8 * bits;
 	return (code_bytes + CODE_CHUNK_BYTES - 1) / CODE_CHUNK_BYTES * CODE_CHUNK_BYTES * (8 / bits);
 }
 
 void ArrangeQuery(uint32_t bits, const int8_t *query, size_t level_count, int8_t *arranged) {
+	const bool has_planes = HWY_DYNAMIC_DISPATCH(HasPlanes)(bits);
+	const size_t part_count = has_planes ? QUERY_PLANES : 8 / bits;
 	const size_t stride = 16 * size_t(bits);
 	std::memset(arranged, 0, ArrangedQueryBytes(bits, level_count));
-	for (size_t i = 0; i < level_count / 8 * bits; i++) {
-		const int8_t *part = query + i / stride * CODE_GROUP_DIMS + i % stride;
-		int8_t *target = arranged + i / CODE_CHUNK_BYTES * (8 / bits) * CODE_CHUNK_BYTES + i % CODE_CHUNK_BYTES;
-		for (uint32_t s = 0; s < 8 / bits; s++) {
-			target[s * CODE_CHUNK_BYTES] = part[s * stride];
+	for (size_t i = 0; i < level_count / 8 * bits; i += EIGHT) {
+		const int8_t *elements = query + i / stride * CODE_GROUP_DIMS + i % stride;
+		int8_t *target = arranged + i / CODE_CHUNK_BYTES * part_count * CODE_CHUNK_BYTES + i % CODE_CHUNK_BYTES;
+		for (size_t part = 0; part < part_count; part++) {
+			const uint64_t eight = has_planes ? PackEight(1, elements, part) : LoadEight(elements + part * stride);
+			std::memcpy(target + part * CODE_CHUNK_BYTES, &eight, EIGHT);
 		}
 	}
 }
 
 void PackLevels(uint32_t bits, const uint8_t *levels, size_t level_count, uint8_t *code) {
 	const size_t stride = 16 * size_t(bits);
-	for (size_t i = 0; i < level_count / 8 * bits; i++) {
-		const uint8_t *part = levels + i / stride * CODE_GROUP_DIMS + i % stride;
-		uint32_t packed = 0;
-		for (uint32_t s = 0; s < 8 / bits; s++) {
-			packed |= uint32_t(part[s * stride]) << (s * bits);
-		}
-		code[i] = uint8_t(packed);
+	for (size_t i = 0; i < level_count / 8 * bits; i += EIGHT) {
+		const uint64_t packed = PackEight(bits, levels + i / stride * CODE_GROUP_DIMS + i % stride, 0);
+		std::memcpy(code + i, &packed, EIGHT);
 	}
 }
 

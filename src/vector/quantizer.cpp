@@ -270,8 +270,9 @@ void Quantizer::Prepare(const float *vector, PreparedQuery &query) const {
 	}
 	Rotate(source, rotated);
 	const float largest = LargestMagnitude(rotated, dims);
-	query.step = largest > 0 && std::isfinite(largest) ? largest / 127.0F : 1.0F;
-	query.rotated_sum = RoundToInt8(rotated, 1.0F / query.step, query.rounded.data(), dims);
+	const auto limit = float(QueryLimit(bits));
+	query.step = largest > 0 && std::isfinite(largest) ? largest / limit : 1.0F;
+	query.rotated_sum = RoundToInt8(rotated, 1.0F / query.step, limit, query.rounded.data(), dims);
 	ArrangeQuery(bits, query.rounded.data(), padded, query.rotated.data());
 	PrepareReferences(rotated, query);
 }

@@ -11,9 +11,9 @@
 //   COSINE  vectors are scaled to unit length first, then L2SQ / 2
 //
 // Levels are stored as unsigned numbers u = t * a + b packed b bits each, in groups of 128 dimensions whose bits are
-// interleaved so that one shift and mask serves 32 dimensions. The query is rounded to int8 once; <Pq, t> is then one
-// unsigned x signed integer dot product: one kernel, four code families. Codes do not depend on the block they lie in,
-// so an edge can be copied from block to block.
+// interleaved so that one shift and mask serves 32 dimensions. The query is rounded once, to eight bits, or to five for
+// 1bit codes, whose own error is far larger; <Pq, t> is then one unsigned x signed integer dot product: one kernel,
+// four code families. Codes do not depend on the block they lie in, so an edge can be copied from block to block.
 #pragma once
 
 #include "base/aligned_buffer.hpp"

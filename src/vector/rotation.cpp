@@ -136,10 +136,10 @@ HWY_INLINE int32_t RoundOne(float value, float limit) {
 	return int32_t((bounded + ROUNDER) - ROUNDER);
 }
 
-int32_t RoundToBytes(const float *values, float factor, int8_t *target, size_t count) {
+int32_t RoundToBytes(const float *values, float factor, float limit, int8_t *target, size_t count) {
 	int32_t sum = 0;
 	for (size_t i = 0; i < count; i++) {
-		const int32_t rounded = RoundOne(values[i] * factor, 127.0F);
+		const int32_t rounded = RoundOne(values[i] * factor, limit);
 		target[i] = int8_t(rounded);
 		sum += rounded;
 	}
@@ -173,8 +173,8 @@ float LargestMagnitude(const float *values, size_t count) {
 	return HWY_DYNAMIC_DISPATCH(Largest)(values, count);
 }
 
-int32_t RoundToInt8(const float *values, float factor, int8_t *target, size_t count) {
-	return HWY_DYNAMIC_DISPATCH(RoundToBytes)(values, factor, target, count);
+int32_t RoundToInt8(const float *values, float factor, float limit, int8_t *target, size_t count) {
+	return HWY_DYNAMIC_DISPATCH(RoundToBytes)(values, factor, limit, target, count);
 }
 
 void RoundToInt16(const float *values, float factor, float limit, int16_t *target, size_t count) {

@@ -17,10 +17,10 @@ void RotateVector(const float *signs, const float *source, float *target, size_t
 //! The largest |values[i]|; 0 or more even if one is not a number.
 float LargestMagnitude(const float *values, size_t count);
 
-//! target[i] = values[i] * factor, rounded to the nearest integer (to even between two) within +-127; 127 for what is
-//! not a number. Returns the sum of the target.
-int32_t RoundToInt8(const float *values, float factor, int8_t *target, size_t count);
-//! The same within +-`limit`, a whole number.
+//! target[i] = values[i] * factor, rounded to the nearest integer (to even between two) within +-`limit`, a whole
+//! number of at most 127; the limit for what is not a number. Returns the sum of the target.
+int32_t RoundToInt8(const float *values, float factor, float limit, int8_t *target, size_t count);
+//! The same in 16 bits, without the sum.
 void RoundToInt16(const float *values, float factor, float limit, int16_t *target, size_t count);
 
 } // namespace lm_diskann

@@ -135,7 +135,8 @@ struct Rounded {
 Rounded Round(Metric metric, const float *vector, float norm, size_t dims, int8_t *values) {
 	Rounded rounded;
 	const float largest = LargestMagnitude(vector, dims);
-	rounded.sum = RoundToInt8(vector, largest > 0 ? float(LARGEST_BYTE) / largest : 0, values, dims);
+	rounded.sum =
+	    RoundToInt8(vector, largest > 0 ? float(LARGEST_BYTE) / largest : 0, float(LARGEST_BYTE), values, dims);
 	const float step = largest / float(LARGEST_BYTE);
 	const float factor = metric == Metric::COSINE ? 1 / norm : 1;
 	rounded.scale = step * factor;

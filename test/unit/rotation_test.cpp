@@ -71,8 +71,13 @@ TEST(Rotation, RoundsToTheNearestWithinBounds) {
 		for (const int byte : bytes) {
 			sum += byte;
 		}
-		EXPECT_EQ(RoundToInt8(values.data(), 1, rounded.data(), values.size()), sum);
+		EXPECT_EQ(RoundToInt8(values.data(), 1, 127, rounded.data(), values.size()), sum);
 		EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), rounded.begin()));
+		std::vector<int8_t> bounded(values.size());
+		RoundToInt8(values.data(), 1, 15, bounded.data(), values.size());
+		for (size_t i = 0; i < values.size(); i++) {
+			EXPECT_EQ(bounded[i], std::clamp(bytes[i], -15, 15)) << values[i];
+		}
 		std::vector<int16_t> shorts(values.size());
 		RoundToInt16(values.data(), 10, 300, shorts.data(), values.size());
 		const std::vector<int> expected = {0,   5,   15,   25,  -5,   -15, 5,  -300, 300,

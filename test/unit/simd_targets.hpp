@@ -1,6 +1,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+
+// One more than Highway compiles by itself; some sources have it (vector/code_kernels.cpp).
+#define HWY_WANT_AVX3_DL
 #include <hwy/highway.h>
 
 namespace lm_diskann {

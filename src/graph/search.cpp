@@ -1,6 +1,7 @@
 #include "graph/search.hpp"
 
 #include "base/error.hpp"
+#include "base/prefetch.hpp"
 #include "vector/distance.hpp"
 
 #include <algorithm>
@@ -24,14 +25,6 @@ thread_local std::unique_ptr<SearchMemory> spare_memory;
 //! After so many visits more a beam is wider by a block: while a search still approaches, what comes next is soon
 //! beaten by what it finds.
 constexpr size_t VISITS_PER_WIDTH = 4;
-
-//! Has the processor load a block at once, for reading it takes less time than waiting for it.
-void Prefetch(const uint8_t *bytes, size_t size) {
-	constexpr size_t CACHE_LINE = 64;
-	for (size_t i = 0; i < size; i += CACHE_LINE) {
-		__builtin_prefetch(bytes + i);
-	}
-}
 
 //! Overflow of a norm can make NaN; it must not reach an ordering.
 float OrInfinity(float distance) {
@@ -187,8 +180,17 @@ bool BeamSearch::ExpandNext() {
 		page = TakeReadAhead(id);
 	}
 	Prefetch(page.data() + graph.layout.OffsetOf(nearest.node), graph.layout.node_bytes);
+	PrefetchNext();
 	ExpandNode(nearest, page.data());
 	return true;
+}
+
+void BeamSearch::PrefetchNext() const {
+	const Candidate *next = memory->frontier.Peek(0);
+	if (next && next->distance < memory->bound.Value()) {
+		graph.cache->Prefetch(graph.file_key, graph.layout.PageOf(next->node), graph.layout.OffsetOf(next->node),
+		                      graph.layout.node_bytes);
+	}
 }
 
 PageRef BeamSearch::TakeReadAhead(PageId id) {

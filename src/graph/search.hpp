@@ -123,6 +123,8 @@ private:
 	void ExpandUntil(size_t visit_max);
 	//! Expands the nearest candidate; false: the list is exhausted.
 	bool ExpandNext();
+	//! Loads the block of the next candidate from memory while one is expanded: often no neighbor comes before it.
+	void PrefetchNext() const;
 	//! The page if it was read ahead, which ends with it.
 	PageRef TakeReadAhead(PageId id);
 	//! Reads the page of the nearest candidate, and with it those of the next.

@@ -81,6 +81,8 @@ public:
 	PageRef Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters);
 	//! Pins one page if it is here; else an empty ref, and nothing is counted. Throws CorruptionError.
 	PageRef PinCached(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters);
+	//! Has the processor load `size` bytes from `offset` on of a page, if it is here. That counts nowhere as its use.
+	void Prefetch(FileKey key, PageId id, size_t offset, size_t size) const;
 	//! Pins ids[i] into refs[i]; all absent pages are read with one batch. `refs` has ids.size() elements.
 	//! Several threads may ask for the same page at once; one of the reads wins. After an error some refs hold pins.
 	void PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Span<PageRef> refs, PageCacheCounters &counters);

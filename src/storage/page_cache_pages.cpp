@@ -1,5 +1,6 @@
 // Pages of the cache: reading absent ones, replacing them and writing them back.
 #include "base/error.hpp"
+#include "base/prefetch.hpp"
 #include "storage/page_cache_impl.hpp"
 #include "storage/page_check.hpp"
 
@@ -95,6 +96,21 @@ PageRef PageCache::PinCached(FileKey key, PageId id, PageKind kind, PageCacheCou
 		ref.bytes = frame->page;
 	}
 	return ref;
+}
+
+void PageCache::Prefetch(FileKey key, PageId id, size_t offset, size_t size) const {
+	const uint64_t hash = Impl::HashOf(key, id);
+	const CacheShard &shard = impl->ShardFor(hash);
+	const uint8_t *page = nullptr;
+	{
+		std::lock_guard<std::mutex> guard(shard.lock);
+		const PageFrame *frame = shard.Find(hash, key, id);
+		page = frame ? frame->page : nullptr;
+	}
+	// By now it may be another page's memory or nobody's: to load that does no harm.
+	if (page) {
+		lm_diskann::Prefetch(page + offset, size);
+	}
 }
 
 PageRef PageCache::Pin(FileKey key, PageId id, PageKind kind, PageCacheCounters &counters) {

@@ -260,6 +260,22 @@ TEST(PageCacheTest, AScanDoesNotPushOutWhatIsUsedAgain) {
 	EXPECT_GE(fixture.counters.hits - before.hits, 80u);
 }
 
+TEST(PageCacheTest, PrefetchingLeavesNoTrace) {
+	constexpr uint32_t SEED = 7;
+	Fixture plain(50 * FRAME_BYTES_MAX);
+	Fixture prefetching(50 * FRAME_BYTES_MAX);
+	std::mt19937 random(SEED);
+	for (size_t i = 0; i < 5000; i++) {
+		const auto id = uint32_t(std::min(random() % 1000, random() % 1000));
+		plain.PinVersion(id);
+		prefetching.PinVersion(id);
+		prefetching.cache.Prefetch(prefetching.key, PageId(id / 2), 0, prefetching.page_size);
+	}
+	EXPECT_EQ(prefetching.counters.hits, plain.counters.hits) << "seed " << SEED;
+	EXPECT_EQ(prefetching.counters.misses, plain.counters.misses) << "seed " << SEED;
+	EXPECT_EQ(prefetching.cache.UsedBytes(), plain.cache.UsedBytes()) << "seed " << SEED;
+}
+
 TEST(PageCacheTest, TheAccountBalancesAndADenialEvicts) {
 	std::atomic<int64_t> granted {0};
 	std::atomic<int64_t> limit {100 * int64_t(FRAME_BYTES_MAX)};

@@ -1,9 +1,6 @@
-#include "graph/build.hpp"
-
 #include "base/error.hpp"
 #include "base/random.hpp"
-#include "graph/nearest_list.hpp"
-#include "graph/node_set.hpp"
+#include "graph/build_scratch.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -15,15 +12,20 @@ namespace {
 //! Nodes or groups in one item: some milliseconds of work.
 constexpr size_t ITEM_SIZE = 32;
 constexpr size_t BATCH_SIZE_MIN = 256, BATCH_SIZE_MAX = 16384;
-//! A batch is at most this share of the nodes linked before it.
-constexpr size_t BATCH_SHARE = 50;
+//! A batch is at most this share of all nodes: of those that are searched for, as they do not find each other, and of
+//! those that ask for edges back, which may be more.
+constexpr size_t BATCH_SHARE = 50, ASKING_SHARE = 24;
+//! With fewer rows cells gain nothing.
+constexpr size_t CELLS_ROWS_MIN = 2048;
+//! With cells, one row of so many is linked by searching. One of 32 loses rows among copies (BuildRecall).
+constexpr size_t SEARCHED_SHARE = 16;
+//! Of the edges that searching chose for a node, so much of its list stays whatever cells find.
+constexpr uint32_t LONG_EDGES_SHARE = 4;
 //! Of a node's list, which begins with the nearest that RobustPrune chose, so many are asked for their neighbours.
-constexpr size_t FILLING_NEIGHBORS_MAX = 16;
-constexpr uint32_t CONNECTING_ROUNDS_MAX = 8;
-//! Nodes whose edges one item of connecting follows, and how many of these a search stands for.
-constexpr size_t CONNECTING_STEPS = 65536, CONNECTING_SEARCH_STEPS = 256;
-//! Share of the progress for filling.
-constexpr double FILLED_SHARE = 0.15;
+constexpr size_t FILLING_NEIGHBORS_MAX = 8;
+//! Share of the progress for filling; of the rest, where the stages of linking by cells end.
+constexpr double FILLED_SHARE = 0.1;
+constexpr double SEARCHED = 0.1, ASSIGNED = 0.15, COMPARED = 0.75;
 
 //! A search for neighbours ends when so many nodes in a row, expanded nearest first, led to none of the nearest found.
 //! What else is in its list has distances as good as any. After Teofili and Lin, Patience in Proximity, ECIR 2025. On
@@ -33,6 +35,10 @@ constexpr size_t PATIENCE = 24, NEAREST_COUNT = 32;
 //! It starts at so many nodes all over the space besides the nearest one known: who met only its surroundings would
 //! have no long edges, and of vectors along a curve every tenth could not be reached (BuildRecall).
 constexpr size_t SPREAD_STARTS_MAX = 64;
+
+size_t BatchSizeMax(size_t count, size_t share) {
+	return std::clamp(count / share, BATCH_SIZE_MIN, BATCH_SIZE_MAX);
+}
 
 //! Calls `run(index)` for the indexes of item `item` of `count` ones cut into pieces of `size`.
 template <class FUNCTION>
@@ -44,59 +50,37 @@ void ForItem(size_t item, size_t size, size_t count, FUNCTION &&run) {
 
 } // namespace
 
-//! What one search or prune needs; made once an item.
-struct GraphBuilder::Scratch {
-	explicit Scratch(GraphBuilder &builder_p) : builder(builder_p), distance(builder_p.space) {
-	}
-	~Scratch() {
-		builder.distance_count += measured_count + distance.Count();
-	}
-
-	//! Puts the distances of `unseen` from `point` into `distances`.
-	void Measure() {
-		distances.resize(unseen.size());
-		builder.space.Distances(point, Span<const NodeId>(unseen.data(), unseen.size()), distances.data());
-		measured_count += unseen.size();
-	}
-	//! Makes `unseen` the candidates.
-	void MeasureCandidates() {
-		Measure();
-		candidates.clear();
-		for (size_t i = 0; i < unseen.size(); i++) {
-			candidates.push_back({distances[i], unseen[i]});
-		}
-	}
-
-	GraphBuilder &builder;
-	BuildSpace::Point point;
-	BuildDistance distance;
-	uint64_t measured_count = 0;
-
-	NearestList nearest;
-	std::vector<NodeId> unseen;
-	std::vector<float> distances;
-	std::vector<ScoredNode> candidates, chosen, dropped;
-	NodeSet seen, settled;
-};
-
 GraphBuilder::GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
-                           const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root)
-    : space(space_p), parameters(parameters_p), references(references_p),
+                           const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root_p)
+    : space(space_p), parameters(parameters_p), references(references_p), root(root_p),
       edges(space_p.Count() * size_t(parameters_p.max_degree)), degrees(space_p.Count()),
-      settled_degrees(space_p.Count()), order(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
+      settled_degrees(space_p.Count()), forced_degrees(space_p.Count()),
+      searched(Random(parameters_p.seed).Permutation<uint32_t>(space_p.Count())),
       reference_starts(reference_count, NO_NODE) {
-	if (!order.empty()) {
-		std::iter_swap(order.begin(), std::find(order.begin(), order.end(), root.value));
+	if (searched.empty()) {
+		return;
+	}
+	std::iter_swap(searched.begin(), std::find(searched.begin(), searched.end(), root.value));
+	if (UsesCells(parameters, space.Count())) {
+		searched.resize(space.Count() / SEARCHED_SHARE);
+		searched.shrink_to_fit();
 	}
 }
 
-uint64_t GraphBuilder::MemoryBytes(uint32_t max_degree, size_t count) {
-	// A batch's back-edges and groups, each of the size of two numbers, while linking; for a vector that doubles.
-	const uint64_t batch = std::min<uint64_t>(count, std::clamp(count / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX));
-	const uint64_t batch_bytes = batch * std::min(max_degree, 2 * FILL_DEGREE_MAX) * 2 * 2 * sizeof(BackEdge);
-	// Order, settled and forced degrees, reachability; lists of pending and unreachable nodes.
-	const uint64_t node_bytes = sizeof(uint32_t) + 2 * sizeof(uint16_t) + 1 + sizeof(uint32_t);
-	return FinalMemoryBytes(max_degree, count) + batch_bytes + count * node_bytes;
+bool GraphBuilder::UsesCells(const BuildParameters &parameters, size_t count) {
+	return parameters.has_cells && count >= CELLS_ROWS_MIN;
+}
+
+uint64_t GraphBuilder::MemoryBytes(const BuildParameters &parameters, size_t dims, size_t count) {
+	const bool has_cells = UsesCells(parameters, count);
+	// A batch's back-edges and their groups. Lists that ask were asked before.
+	const uint64_t batch = std::min(count, BatchSizeMax(count, has_cells ? ASKING_SHARE : BATCH_SHARE));
+	const uint32_t degree = has_cells ? parameters.max_degree : std::min(parameters.max_degree, 2 * FILL_DEGREE_MAX);
+	const uint64_t batch_bytes = batch * degree * (sizeof(BackEdge) + sizeof(size_t));
+	// Who is searched for, or lists of pending and unreachable nodes; settled and forced degrees, reachability.
+	const uint64_t node_bytes = count * (2 * sizeof(uint32_t) + 2 * sizeof(uint16_t) + 1);
+	const uint64_t cell_bytes = has_cells ? Cells::MemoryBytes(dims, count) : 0;
+	return FinalMemoryBytes(parameters.max_degree, count) + node_bytes + std::max(batch_bytes, cell_bytes);
 }
 
 uint64_t GraphBuilder::FinalMemoryBytes(uint32_t max_degree, size_t count) {
@@ -107,74 +91,164 @@ PruneLimits GraphBuilder::Limits() const {
 	return {parameters.max_degree, std::min(parameters.max_degree, FILL_DEGREE_MAX), float(parameters.alpha)};
 }
 
-//! Progress when so many nodes are linked.
-double GraphBuilder::LinkedShare(size_t linked_count) const {
-	return (1 - FILLED_SHARE) * double(linked_count) / double(std::max<size_t>(1, order.size()));
+void GraphBuilder::SetProgress(Phase &phase, double share) {
+	phase.progress_begin = linked_share;
+	phase.progress_end = linked_share = (1 - FILLED_SHARE) * share;
 }
 
 bool GraphBuilder::NextPhase(Phase &phase) {
-	if (has_back_edges_due) {
-		StartBackEdges(phase);
-		return true;
-	}
-	if (batch_end < order.size()) {
-		StartBatch(phase);
-		return true;
-	}
-	if (StartConnecting(phase)) {
-		return true;
-	}
-	if (linked_degrees.empty() && !degrees.empty()) {
+	switch (stage) {
+	case Stage::SEARCHING:
+		if (StartSearching(phase)) {
+			return true;
+		}
+		if (searched.size() < space.Count()) {
+			ForceLongEdges();
+			StartAssigning(phase);
+			stage = Stage::COMPARING;
+			return true;
+		}
+		stage = Stage::CONNECTING;
+		return NextPhase(phase);
+	case Stage::COMPARING:
+		if (StartComparing(phase)) {
+			return true;
+		}
+		stage = Stage::ASKING;
+		batch_begin = batch_end = 0;
+		[[fallthrough]];
+	case Stage::ASKING:
+		if (StartAsking(phase)) {
+			return true;
+		}
+		stage = Stage::CONNECTING;
+		[[fallthrough]];
+	case Stage::CONNECTING:
+		if (StartConnecting(phase)) {
+			return true;
+		}
 		StartFilling(phase);
+		stage = Stage::FILLING;
 		return true;
+	case Stage::FILLING:
+		ReleaseAllButEdges();
+		stage = Stage::DONE;
+		break;
+	case Stage::DONE:
+		break;
 	}
-	ReleaseAllButEdges();
 	return false;
 }
 
-void GraphBuilder::StartBatch(Phase &phase) {
+bool GraphBuilder::StartSearching(Phase &phase) {
+	const double share = searched.size() < space.Count() ? SEARCHED : 1;
+	const auto share_of = [&](double linked) { return share * linked / double(searched.size()); };
+	if (has_back_edges_due) {
+		StartBackEdges(phase, share_of(double(batch_end)));
+		return true;
+	}
+	if (batch_end == searched.size()) {
+		return false;
+	}
 	batch_begin = batch_end;
-	const size_t largest = std::clamp(order.size() / BATCH_SHARE, BATCH_SIZE_MIN, BATCH_SIZE_MAX);
-	batch_end = std::min(order.size(), batch_begin + std::clamp<size_t>(batch_begin, 1, largest));
-	std::sort(order.begin() + batch_begin, order.begin() + batch_end);
+	const size_t largest = BatchSizeMax(space.Count(), BATCH_SHARE);
+	batch_end = std::min(searched.size(), batch_begin + std::clamp<size_t>(batch_begin, 1, largest));
+	std::sort(searched.begin() + ptrdiff_t(batch_begin), searched.begin() + ptrdiff_t(batch_end));
 	const size_t count = batch_end - batch_begin;
 	phase.name = "linking";
 	phase.item_count = (count + ITEM_SIZE - 1) / ITEM_SIZE;
-	phase.progress_begin = LinkedShare(batch_begin);
-	phase.progress_end = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
+	SetProgress(phase, share_of(double(batch_begin + batch_end) / 2));
 	phase.run = [this, count](size_t item) {
 		Scratch scratch(*this);
-		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(order[batch_begin + i]), scratch); });
+		ForItem(item, ITEM_SIZE, count, [&](size_t i) { LinkNode(NodeId(searched[batch_begin + i]), scratch); });
 	};
 	has_back_edges_due = true;
+	return true;
 }
 
-void GraphBuilder::StartBackEdges(Phase &phase) {
+//! Of all rows a hundred may be nearer than those that searching one of 16 has found, and far from all others: without
+//! these edges a cluster would lead nowhere else.
+void GraphBuilder::ForceLongEdges() {
+	for (const uint32_t node : searched) {
+		forced_degrees[node] = std::min(settled_degrees[node], uint16_t(parameters.max_degree / LONG_EDGES_SHARE));
+	}
+}
+
+void GraphBuilder::StartAssigning(Phase &phase) {
+	cells = std::make_unique<Cells>(space, parameters.seed);
+	phase.name = "linking";
+	phase.item_count = cells->AssignItemCount();
+	SetProgress(phase, ASSIGNED);
+	phase.run = [this](size_t item) { cells->Assign(item); };
+}
+
+bool GraphBuilder::StartComparing(Phase &phase) {
+	if (!cells->NextSlab()) {
+		cells.reset();
+		return false;
+	}
+	phase.name = "linking";
+	phase.item_count = cells->SlabSize();
+	SetProgress(phase, ASSIGNED + (COMPARED - ASSIGNED) * cells->SlabEndShare());
+	phase.run = [this](size_t item) {
+		Scratch scratch(*this);
+		cells->FindNearest(item, parameters.list_size, [&](NodeId node, const std::vector<ScoredNode> &nearest) {
+			LinkByCell(node, nearest, scratch);
+		});
+	};
+	return true;
+}
+
+//! All nodes have neighbours, and ask these for edges back.
+bool GraphBuilder::StartAsking(Phase &phase) {
+	if (batch_end == space.Count()) {
+		return false;
+	}
+	batch_begin = batch_end;
+	batch_end = std::min(space.Count(), batch_begin + BatchSizeMax(space.Count(), ASKING_SHARE));
+	StartBackEdges(phase, COMPARED + (1 - COMPARED) * double(batch_end) / double(space.Count()));
+	return true;
+}
+
+//! Of the batch; groups them by target, and takes them in.
+void GraphBuilder::StartBackEdges(Phase &phase, double progress_end) {
 	has_back_edges_due = false;
-	back_edges.clear();
-	for (size_t i = batch_begin; i < batch_end; i++) {
-		const uint32_t source = order[i];
+	const auto for_each_source = [&](auto &&visit) {
+		for (size_t i = batch_begin; i < batch_end; i++) {
+			visit(stage == Stage::SEARCHING ? searched[i] : uint32_t(i));
+		}
+	};
+	// Vectors that grew would be twice as large.
+	size_t edge_count = 0;
+	for_each_source([&](uint32_t source) { edge_count += degrees[source]; });
+	back_edges = std::vector<BackEdge>();
+	back_edges.reserve(edge_count);
+	for_each_source([&](uint32_t source) {
 		for (const uint32_t target : Neighbors(NodeId(source))) {
 			back_edges.push_back({target, source});
 		}
 		NodeId &start = reference_starts[references[source]];
 		start = start == NO_NODE ? NodeId(source) : start;
-	}
+	});
 	std::sort(back_edges.begin(), back_edges.end(), [](const BackEdge &a, const BackEdge &b) {
 		return a.target != b.target ? a.target < b.target : a.source < b.source;
 	});
-	group_starts.clear();
-	for (size_t i = 0; i < back_edges.size(); i++) {
-		if (i == 0 || back_edges[i].target != back_edges[i - 1].target) {
+	const auto begins_group = [&](size_t i) { return i == 0 || back_edges[i].target != back_edges[i - 1].target; };
+	size_t group_count = 0;
+	for (size_t i = 0; i < edge_count; i++) {
+		group_count += begins_group(i) ? 1 : 0;
+	}
+	group_starts = std::vector<size_t>();
+	group_starts.reserve(group_count + 1);
+	for (size_t i = 0; i < edge_count; i++) {
+		if (begins_group(i)) {
 			group_starts.push_back(i);
 		}
 	}
-	const size_t group_count = group_starts.size();
-	group_starts.push_back(back_edges.size());
+	group_starts.push_back(edge_count);
 	phase.name = "linking";
 	phase.item_count = (group_count + ITEM_SIZE - 1) / ITEM_SIZE;
-	phase.progress_begin = (LinkedShare(batch_begin) + LinkedShare(batch_end)) / 2;
-	phase.progress_end = LinkedShare(batch_end);
+	SetProgress(phase, progress_end);
 	phase.run = [this, group_count](size_t item) {
 		Scratch scratch(*this);
 		ForItem(item, ITEM_SIZE, group_count, [&](size_t group) { AddBackEdges(group, scratch); });
@@ -202,7 +276,7 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 			scratch.unseen.push_back(start);
 		}
 	};
-	start_at(NodeId(order[0]));
+	start_at(root);
 	start_at(reference_starts[references[node.value]]);
 	const size_t spread_count = std::min(SPREAD_STARTS_MAX, reference_starts.size());
 	for (size_t i = 0; i < spread_count; i++) {
@@ -226,11 +300,24 @@ void GraphBuilder::SearchFor(NodeId node, Scratch &scratch) const {
 	scratch.nearest.CopyTo(scratch.candidates);
 }
 
-//! Takes the neighbours of `node` from the candidates. Those in scratch.settled were chosen for it before.
+//! Takes the neighbours of `node` from the candidates. Those in scratch.settled were chosen for it before. Forced edges
+//! stay, and come first.
 void GraphBuilder::ChooseNeighbors(NodeId node, Scratch &scratch) {
 	const auto is_settled = [&](NodeId candidate) { return scratch.settled.Contains(candidate); };
-	const size_t settled_count =
+	size_t settled_count =
 	    RobustPrune(scratch.candidates, Limits(), scratch.distance, is_settled, scratch.chosen, scratch.dropped);
+	if (forced_degrees[node.value] > 0) {
+		scratch.forced.Clear();
+		for (const uint32_t neighbor : Neighbors(node).SubSpan(0, forced_degrees[node.value])) {
+			scratch.forced.Insert(NodeId(neighbor));
+		}
+		const auto is_forced = [&](NodeId neighbor) { return scratch.forced.Contains(neighbor); };
+		KeepForced(scratch.candidates, parameters.max_degree, is_forced, scratch.chosen);
+		std::stable_partition(scratch.chosen.begin(), scratch.chosen.end(),
+		                      [&](const ScoredNode &neighbor) { return is_forced(neighbor.node); });
+		// They may drop each other.
+		settled_count = 0;
+	}
 	LMD_DCHECK(scratch.chosen.size() <= parameters.max_degree, "a list is longer than a block has room for");
 	uint32_t *target = edges.data() + node.value * size_t(parameters.max_degree);
 	std::transform(scratch.chosen.begin(), scratch.chosen.end(), target,
@@ -240,12 +327,38 @@ void GraphBuilder::ChooseNeighbors(NodeId node, Scratch &scratch) {
 }
 
 void GraphBuilder::LinkNode(NodeId node, Scratch &scratch) {
-	if (node.value == order[0]) {
+	if (node == root) {
 		return;
 	}
 	SearchFor(node, scratch);
 	scratch.settled.Clear();
 	ChooseNeighbors(node, scratch);
+}
+
+//! Chooses among the candidates, which may come twice and in any order, and the present neighbours, which must be among
+//! them.
+void GraphBuilder::ChooseAgain(NodeId node, Scratch &scratch) {
+	std::sort(scratch.candidates.begin(), scratch.candidates.end());
+	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
+	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
+	                         scratch.candidates.end());
+	scratch.settled.Clear();
+	for (const uint32_t neighbor : Neighbors(node).SubSpan(0, settled_degrees[node.value])) {
+		scratch.settled.Insert(NodeId(neighbor));
+	}
+	ChooseNeighbors(node, scratch);
+}
+
+//! Beside `nearest`, from its cell, are the neighbours that searching found.
+void GraphBuilder::LinkByCell(NodeId node, const std::vector<ScoredNode> &nearest, Scratch &scratch) {
+	scratch.unseen.clear();
+	for (const uint32_t neighbor : Neighbors(node)) {
+		scratch.unseen.push_back(NodeId(neighbor));
+	}
+	space.Load(node, scratch.point);
+	scratch.MeasureCandidates();
+	scratch.candidates.insert(scratch.candidates.end(), nearest.begin(), nearest.end());
+	ChooseAgain(node, scratch);
 }
 
 void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
@@ -262,136 +375,16 @@ void GraphBuilder::AddBackEdges(size_t group, Scratch &scratch) {
 		}
 		return;
 	}
-	space.Load(target, scratch.point);
 	scratch.unseen.clear();
-	std::transform(present.begin(), present.end(), std::back_inserter(scratch.unseen),
-	               [](uint32_t neighbor) { return NodeId(neighbor); });
+	for (const uint32_t neighbor : present) {
+		scratch.unseen.push_back(NodeId(neighbor));
+	}
 	for (size_t i = begin; i < end; i++) {
 		scratch.unseen.push_back(NodeId(back_edges[i].source));
 	}
+	space.Load(target, scratch.point);
 	scratch.MeasureCandidates();
-	std::sort(scratch.candidates.begin(), scratch.candidates.end());
-	scratch.candidates.erase(std::unique(scratch.candidates.begin(), scratch.candidates.end(),
-	                                     [](const ScoredNode &a, const ScoredNode &b) { return a.node == b.node; }),
-	                         scratch.candidates.end());
-	scratch.settled.Clear();
-	for (size_t i = 0; i < settled_degrees[target.value]; i++) {
-		scratch.settled.Insert(NodeId(own[i]));
-	}
-	ChooseNeighbors(target, scratch);
-}
-
-bool GraphBuilder::MarkReachable(NodeId node) {
-	if (is_reachable[node.value]) {
-		return false;
-	}
-	is_reachable[node.value] = true;
-	pending.push_back(node.value);
-	return true;
-}
-
-//! A round is a traversal from the root, and an edge to each node that it did not reach, in place of one that it did
-//! not need. Rounds follow until one finds nothing.
-bool GraphBuilder::StartConnectingRound() {
-	if (is_traversing) {
-		is_traversing = false;
-		for (uint32_t node = uint32_t(order.size()); node-- > 0;) {
-			if (!is_reachable[node]) {
-				unreachable.push_back(node);
-			}
-		}
-		last_connected = NodeId(order[0]);
-		connecting_rounds = unreachable.empty() ? CONNECTING_ROUNDS_MAX : connecting_rounds;
-		return !unreachable.empty();
-	}
-	if (order.empty() || connecting_rounds == CONNECTING_ROUNDS_MAX) {
-		return false;
-	}
-	connecting_rounds++;
-	is_traversing = true;
-	forced_degrees.resize(order.size());
-	is_reachable.assign(order.size(), false);
-	anchors.assign(order.size(), NO_NODE);
-	MarkReachable(NodeId(order[0]));
-	return true;
-}
-
-bool GraphBuilder::StartConnecting(Phase &phase) {
-	if (pending.empty() && unreachable.empty() && !StartConnectingRound()) {
-		return false;
-	}
-	phase.name = "connecting";
-	phase.item_count = 1;
-	phase.run = [this](size_t) { ConnectSome(); };
-	return true;
-}
-
-void GraphBuilder::ConnectSome() {
-	Scratch scratch(*this);
-	for (size_t steps = 0; steps < CONNECTING_STEPS;) {
-		if (!pending.empty()) {
-			const NodeId node(pending.back());
-			pending.pop_back();
-			for (const uint32_t neighbor : Neighbors(node)) {
-				if (MarkReachable(NodeId(neighbor))) {
-					anchors[neighbor] = node;
-				}
-			}
-			steps++;
-			continue;
-		}
-		if (unreachable.empty()) {
-			return;
-		}
-		const NodeId node(unreachable.back());
-		unreachable.pop_back();
-		if (!is_reachable[node.value]) {
-			ConnectNode(node, scratch);
-			steps += CONNECTING_SEARCH_STEPS;
-		}
-	}
-}
-
-//! Where an edge from `parent` can be put that no node is reached by: free room, or the last such edge of the list.
-std::optional<uint16_t> GraphBuilder::FindSpareEdge(NodeId parent) const {
-	const Span<const uint32_t> own = Neighbors(parent);
-	if (own.size() < parameters.max_degree) {
-		return uint16_t(own.size());
-	}
-	for (size_t i = own.size(); i-- > forced_degrees[parent.value];) {
-		if (anchors[own[i]] != parent) {
-			return uint16_t(i);
-		}
-	}
-	return std::nullopt;
-}
-
-//! Gives `node` an edge from the nearest reachable node that has one to spare. Edges made here come first in a list and
-//! are never replaced again.
-void GraphBuilder::ConnectNode(NodeId node, Scratch &scratch) {
-	SearchFor(node, scratch);
-	const uint32_t forced_max = std::max(1U, parameters.max_degree / 2);
-	NodeId parent = last_connected;
-	for (const ScoredNode &found : scratch.candidates) {
-		if (is_reachable[found.node.value] && forced_degrees[found.node.value] < forced_max &&
-		    FindSpareEdge(found.node)) {
-			parent = found.node;
-			break;
-		}
-	}
-	const std::optional<uint16_t> spare = FindSpareEdge(parent);
-	if (!spare) {
-		return;
-	}
-	uint32_t *own = edges.data() + parent.value * size_t(parameters.max_degree);
-	degrees[parent.value] = std::max(degrees[parent.value], uint16_t(*spare + 1));
-	uint16_t &forced = forced_degrees[parent.value];
-	std::move_backward(own + forced, own + *spare, own + *spare + 1);
-	own[forced] = node.value;
-	forced++;
-	MarkReachable(node);
-	anchors[node.value] = parent;
-	last_connected = node;
+	ChooseAgain(target, scratch);
 }
 
 void GraphBuilder::StartFilling(Phase &phase) {
@@ -438,7 +431,7 @@ void GraphBuilder::FillNode(NodeId node, Scratch &scratch) {
 }
 
 void GraphBuilder::ReleaseAllButEdges() {
-	order = std::vector<uint32_t>();
+	searched = std::vector<uint32_t>();
 	back_edges = std::vector<BackEdge>();
 	group_starts = std::vector<size_t>();
 	is_reachable = std::vector<bool>();

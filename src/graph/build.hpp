@@ -1,17 +1,23 @@
-// Bulk build of the graph's edges in RAM: batches of doubling size, each searched in parallel on the graph of the
-// batches before it, its back-edges then grouped by target (ParlayANN: Manohar et al., PPoPP 2024). No lock is taken
-// and no result depends on a thread, so the same input and seed give the same graph for any number of threads.
+// Bulk build of the graph's edges in RAM.
 //
-// Nodes are linked in a seeded random order, and inside a batch in node order: neighbours in the file are neighbours in
-// space, so consecutive searches meet the same vectors in the CPU's caches.
+// A part of the rows, drawn by the seed, is linked by searching: batches of doubling size, each searched in parallel on
+// the graph of the batches before it, its back-edges then grouped by target (ParlayANN: Manohar et al., PPoPP 2024).
+// They have the long edges. All rows then find their neighbours by cells (cells.hpp), and ask these for edges back.
+// When there is no memory for cells, or are few rows, searching links all of them.
+//
+// No lock is taken and no result depends on a thread, so the same input and seed give the same graph for any number of
+// threads. Neighbours in the file are neighbours in space: whoever takes nodes in their order meets the same vectors in
+// the CPU's caches.
 #pragma once
 
 #include "graph/build_space.hpp"
+#include "graph/cells.hpp"
 #include "graph/graph.hpp"
 #include "graph/phases.hpp"
 #include "graph/prune.hpp"
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -22,6 +28,8 @@ struct BuildParameters {
 	uint32_t list_size = 0;
 	double alpha = 1.2;
 	uint64_t seed = 0;
+	//! Memory allows to link by cells.
+	bool has_cells = true;
 };
 
 //! Links the vectors of a BuildSpace: linking, connecting (what a traversal from the root does not reach), filling (the
@@ -34,8 +42,8 @@ public:
 	GraphBuilder(const BuildSpace &space_p, const BuildParameters &parameters_p,
 	             const std::vector<uint16_t> &references_p, size_t reference_count, NodeId root);
 
-	//! The largest size, and what is left after the last phase.
-	static uint64_t MemoryBytes(uint32_t max_degree, size_t count);
+	//! The largest size, without the space, and what is left after the last phase.
+	static uint64_t MemoryBytes(const BuildParameters &parameters, size_t dims, size_t count);
 	static uint64_t FinalMemoryBytes(uint32_t max_degree, size_t count);
 
 	//! The phase after the present one, whose items are all done; false when the graph is complete.
@@ -51,7 +59,7 @@ public:
 	NodeId AnchorOf(NodeId node) const {
 		return anchors[node.value];
 	}
-	//! Distances computed so far: nearly all of the work.
+	//! Distances computed so far, but for those of cells, which cost a tenth.
 	uint64_t DistanceCount() const {
 		return distance_count;
 	}
@@ -64,19 +72,30 @@ private:
 		uint32_t source;
 	};
 
-	void StartBatch(Phase &phase);
-	void StartBackEdges(Phase &phase);
+	//! SEARCHING and ASKING go by batches, cells by slabs; each calls for several phases.
+	enum class Stage : uint8_t { SEARCHING, COMPARING, ASKING, CONNECTING, FILLING, DONE };
+
+	static bool UsesCells(const BuildParameters &parameters, size_t count);
+	bool StartSearching(Phase &phase);
+	void ForceLongEdges();
+	void StartAssigning(Phase &phase);
+	bool StartComparing(Phase &phase);
+	bool StartAsking(Phase &phase);
+	void StartBackEdges(Phase &phase, double progress_end);
 	bool StartConnecting(Phase &phase);
 	bool StartConnectingRound();
 	void StartFilling(Phase &phase);
 	void LinkNode(NodeId node, Scratch &scratch);
+	void LinkByCell(NodeId node, const std::vector<ScoredNode> &nearest, Scratch &scratch);
 	void AddBackEdges(size_t group, Scratch &scratch);
 	void ConnectSome();
+	NodeId FindParent(NodeId node, Scratch &scratch) const;
 	void ConnectNode(NodeId node, Scratch &scratch);
 	std::optional<uint16_t> FindSpareEdge(NodeId parent) const;
 	void FillNode(NodeId node, Scratch &scratch);
 	void SearchFor(NodeId node, Scratch &scratch) const;
 	void ChooseNeighbors(NodeId node, Scratch &scratch);
+	void ChooseAgain(NodeId node, Scratch &scratch);
 	//! False: it was reachable before.
 	bool MarkReachable(NodeId node);
 	void ReleaseAllButEdges();
@@ -86,18 +105,25 @@ private:
 		                            linked_degrees[node.value]);
 	}
 	PruneLimits Limits() const;
-	double LinkedShare(size_t linked_count) const;
+	//! Of the phase that is started: it ends at `share` of the linking.
+	void SetProgress(Phase &phase, double share);
 
 	const BuildSpace &space;
 	BuildParameters parameters;
 	const std::vector<uint16_t> &references;
+	NodeId root;
+	Stage stage = Stage::SEARCHING;
+	double linked_share = 0;
 	//! count x max_degree ids, of which the first `degrees[node]` are edges.
 	std::vector<uint32_t> edges;
 	std::vector<uint16_t> degrees;
 	//! While linking: the first so many of a list were chosen by one RobustPrune.
 	std::vector<uint16_t> settled_degrees;
-	//! Order in which nodes are linked; those before batch_begin are.
-	std::vector<uint32_t> order;
+	//! The first so many of a list stay in it for good.
+	std::vector<uint16_t> forced_degrees;
+	//! Who is linked by searching, in this order.
+	std::vector<uint32_t> searched;
+	//! Of these, or of all nodes, those before batch_begin have their edges and were asked for edges back.
 	size_t batch_begin = 0;
 	size_t batch_end = 0;
 	bool has_back_edges_due = false;
@@ -106,16 +132,15 @@ private:
 	std::vector<size_t> group_starts;
 	//! First linked node of each reference.
 	std::vector<NodeId> reference_starts;
+	std::unique_ptr<Cells> cells;
 	//! Connecting: what a traversal from the first node reaches, and edges that must stay for it.
 	std::vector<bool> is_reachable;
 	std::vector<NodeId> anchors;
-	std::vector<uint16_t> forced_degrees;
 	std::vector<uint32_t> unreachable;
 	//! Reached, but their edges were not followed yet.
 	std::vector<uint32_t> pending;
 	uint32_t connecting_rounds = 0;
 	bool is_traversing = false;
-	NodeId last_connected;
 	std::vector<uint16_t> linked_degrees;
 	std::atomic<uint64_t> distance_count {0};
 };

@@ -45,13 +45,13 @@ BuildSpace::BuildSpace(const Quantizer &quantizer_p, uint32_t bits_p, float norm
 }
 
 uint64_t BuildSpace::MemoryBytes(uint32_t bits, size_t dims, size_t count) {
-	return count * (VectorBytes(bits, dims) + sizeof(Tail));
+	return count * (VectorBytes(bits, dims) + sizeof(ByteVectorTerms));
 }
 
-BuildSpace::Tail BuildSpace::TailOf(NodeId node) const {
-	Tail tail;
-	std::memcpy(&tail, Bytes(node) + vector_bytes, sizeof(tail));
-	return tail;
+ByteVectorTerms BuildSpace::TermsOf(NodeId node) const {
+	ByteVectorTerms terms;
+	std::memcpy(&terms, Bytes(node) + vector_bytes, sizeof(terms));
+	return terms;
 }
 
 void BuildSpace::Set(NodeId node, const float *vector, std::vector<float> &scratch) {
@@ -63,21 +63,21 @@ void BuildSpace::Set(NodeId node, const float *vector, std::vector<float> &scrat
 	std::transform(vector, vector + dims, scaled, [factor](float value) { return value * factor; });
 	quantizer.Rotate(scaled, rotated);
 	std::transform(rotated, rotated + dims, center.begin(), rotated, [](float a, float b) { return a - b; });
-	Tail tail = {};
+	ByteVectorTerms terms = {};
 	if (quantizer.GetMetric() == Metric::IP) {
-		tail.extra = std::sqrt(std::max(0.0F, norm_max * norm_max - norm * norm));
+		terms.extra = std::sqrt(std::max(0.0F, norm_max * norm_max - norm * norm));
 	}
 	if (bits == LEVEL_BITS) {
-		RoundToLevels(rotated, Bytes(node), tail);
+		RoundToLevels(rotated, Bytes(node), terms);
 	} else {
-		RoundToBytes(rotated, Bytes(node), tail);
+		RoundToBytes(rotated, Bytes(node), terms);
 	}
-	std::memcpy(Bytes(node) + vector_bytes, &tail, sizeof(tail));
+	std::memcpy(Bytes(node) + vector_bytes, &terms, sizeof(terms));
 }
 
-void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const {
+void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, ByteVectorTerms &terms) const {
 	const float largest = LargestMagnitude(vector, dims);
-	tail.scale = largest / 127;
+	terms.scale = largest / 127;
 	auto *values = reinterpret_cast<int8_t *>(target);
 	RoundToInt8(vector, largest > 0 ? 127 / largest : 0, 127, values, dims);
 	int32_t squares = 0;
@@ -86,10 +86,10 @@ void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, Tail &tail) 
 		target[i] = uint8_t(value + BYTE_OFFSET);
 		squares += value * value;
 	}
-	tail.norm = tail.scale * tail.scale * float(squares);
+	terms.norm = terms.scale * terms.scale * float(squares);
 }
 
-void BuildSpace::RoundToLevels(const float *vector, uint8_t *target, Tail &tail) const {
+void BuildSpace::RoundToLevels(const float *vector, uint8_t *target, ByteVectorTerms &terms) const {
 	std::vector<uint8_t> levels(vector_bytes * 2);
 	const float step = LEVEL_STEP * std::sqrt(InnerProduct(vector, vector, dims) / float(dims));
 	const float inverse = step > 0 ? 1 / step : 0;
@@ -100,8 +100,8 @@ void BuildSpace::RoundToLevels(const float *vector, uint8_t *target, Tail &tail)
 		const int64_t odd = 2 * int64_t(levels[i]) - 15;
 		squares += odd * odd;
 	}
-	tail.scale = step / 2;
-	tail.norm = tail.scale * tail.scale * float(squares);
+	terms.scale = step / 2;
+	terms.norm = terms.scale * terms.scale * float(squares);
 	PackLevels(LEVEL_BITS, levels.data(), levels.size(), target);
 }
 
@@ -132,9 +132,21 @@ void BuildSpace::Load(NodeId node, Point &point) const {
 	point.sum = std::accumulate(point.values.begin(), point.values.end(), int32_t(0));
 }
 
+void BuildSpace::AddTo(DistanceColumns &columns, NodeId node, Point &scratch) const {
+	if (bits != LEVEL_BITS) {
+		columns.Add(Bytes(node), TermsOf(node));
+		return;
+	}
+	Load(node, scratch);
+	scratch.levels.resize(scratch.values.size());
+	std::transform(scratch.values.begin(), scratch.values.end(), scratch.levels.begin(),
+	               [](int8_t value) { return uint8_t(value + BYTE_OFFSET); });
+	columns.Add(scratch.levels.data(), TermsOf(node));
+}
+
 void BuildSpace::Distances(const Point &point, Span<const NodeId> others, float *distances) const {
 	constexpr size_t BATCH = 64;
-	const Tail a = TailOf(point.node);
+	const ByteVectorTerms a = TermsOf(point.node);
 	const uint8_t *bytes[BATCH];
 	int32_t products[BATCH];
 	for (size_t begin = 0; begin < others.size(); begin += BATCH) {
@@ -144,7 +156,7 @@ void BuildSpace::Distances(const Point &point, Span<const NodeId> others, float 
 		}
 		Products(point, bytes, batch, products);
 		for (size_t i = 0; i < batch; i++) {
-			const Tail b = TailOf(others[begin + i]);
+			const ByteVectorTerms b = TermsOf(others[begin + i]);
 			const float extra = a.extra - b.extra;
 			const float sum = a.norm + b.norm - 2 * a.scale * b.scale * float(products[i]) + extra * extra;
 			// In this order a distance that is not a number, between vectors as large as floats get, becomes zero.

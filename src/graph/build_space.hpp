@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/aligned_buffer.hpp"
+#include "vector/distance_columns.hpp"
 #include "vector/quantizer.hpp"
 
 #include <vector>
@@ -26,6 +27,9 @@ public:
 	size_t Count() const {
 		return count;
 	}
+	size_t Dims() const {
+		return dims;
+	}
 	//! Takes `vector` (`dims` floats, finite; not zero for COSINE) for `node`. `scratch` is grown once.
 	void Set(NodeId node, const float *vector, std::vector<float> &scratch);
 	//! Fetches the first lines of a vector that is needed soon.
@@ -38,36 +42,33 @@ public:
 		Point(const Point &) = delete;
 		Point &operator=(const Point &) = delete;
 
+		//! Signed bytes, at least one for each dimension.
+		const int8_t *Values() const {
+			return values.data();
+		}
+
 	private:
 		friend class BuildSpace;
 		NodeId node = NodeId(UINT32_MAX);
-		//! Values as signed bytes, and their sum.
+		//! And their sum.
 		std::vector<int8_t> values;
 		int32_t sum = 0;
 		std::vector<uint8_t> levels;
 	};
 	void Load(NodeId node, Point &point) const;
 	void Distances(const Point &point, Span<const NodeId> others, float *distances) const;
+	//! With these, rows of Point::Values and these columns DistanceColumns has the same distances.
+	ByteVectorTerms TermsOf(NodeId node) const;
+	void AddTo(DistanceColumns &columns, NodeId node, Point &scratch) const;
 
 private:
-	//! What stands behind a vector's bytes.
-	struct Tail {
-		//! A value of the vector is so many times the number stored.
-		float scale;
-		//! Of the rounded vector, squared.
-		float norm;
-		//! The coordinate more of IP.
-		float extra;
-	};
-
 	uint8_t *Bytes(NodeId node) const {
 		return vectors.data() + node.value * stride;
 	}
-	Tail TailOf(NodeId node) const;
 	//! <point, other> for `batch` others, in units of both scales.
 	void Products(const Point &point, const uint8_t *const *bytes, size_t batch, int32_t *products) const;
-	void RoundToBytes(const float *vector, uint8_t *target, Tail &tail) const;
-	void RoundToLevels(const float *vector, uint8_t *target, Tail &tail) const;
+	void RoundToBytes(const float *vector, uint8_t *target, ByteVectorTerms &terms) const;
+	void RoundToLevels(const float *vector, uint8_t *target, ByteVectorTerms &terms) const;
 
 	const Quantizer &quantizer;
 	uint32_t bits;

@@ -13,6 +13,8 @@ namespace lm_diskann {
 struct BuildPlan {
 	//! Bits of a dimension in the BuildSpace.
 	uint32_t bits = 0;
+	//! Rows are linked by cells.
+	bool has_cells = false;
 	uint64_t sample_rows = 0;
 	uint64_t training_bytes = 0;
 	uint64_t arranging_bytes = 0;

@@ -370,6 +370,7 @@ void IndexBuilder::Impl::StartLinking() {
 	parameters.list_size = configuration.l_build;
 	parameters.alpha = configuration.alpha;
 	parameters.seed = uint64_t(configuration.seed);
+	parameters.has_cells = plan.has_cells;
 	const auto root = std::find_if(entries.begin(), entries.end(), [](NodeId entry) { return entry != NO_NODE; });
 	builder = std::make_unique<GraphBuilder>(*space, parameters, references, quantizer->ReferenceCount(),
 	                                         root == entries.end() ? NO_NODE : *root);

@@ -12,6 +12,7 @@
 #include "vector/distance.hpp"
 
 #include <gtest/gtest.h>
+#include <numeric>
 #include <thread>
 
 namespace lm_diskann {
@@ -19,6 +20,8 @@ namespace {
 
 constexpr uint32_t DIMS = 256;
 constexpr size_t ROWS = 1500;
+//! Enough to be linked by cells.
+constexpr size_t MANY_ROWS = 3000;
 
 //! Lets the test see the bytes after the index is gone, count what is written, and fail the n-th write.
 class WatchedFile : public File {
@@ -97,8 +100,8 @@ struct Build {
 		EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 	}
 
-	std::vector<uint8_t> NodePages() const {
-		std::vector<uint8_t> bytes(ROWS * size_t(configuration.page_size));
+	std::vector<uint8_t> NodePages(size_t row_count) const {
+		std::vector<uint8_t> bytes(row_count * size_t(configuration.page_size));
 		file->bytes.Read(FILE_HEAD_SIZE, ByteSpan(bytes.data(), bytes.size()));
 		return bytes;
 	}
@@ -110,16 +113,20 @@ struct Build {
 	std::shared_ptr<WatchedFile::Watch> scratch = std::make_shared<WatchedFile::Watch>();
 };
 
-//! The least memory that suffices.
-uint64_t LeastMemory() {
+BuildPlan PlanFor(size_t row_count, uint64_t memory_max) {
 	const IndexConfiguration configuration = Configure(IndexOptions(), ElementType::FLOAT32, DIMS);
 	const NodeLayout layout =
 	    NodeLayout::Create(configuration.page_size, configuration.dims, configuration.element_type,
 	                       configuration.vectors, configuration.max_degree, configuration.codes);
 	const BuildRows rows(configuration.element_type, configuration.dims, nullptr);
+	return PlanBuild(configuration, layout, rows, row_count, memory_max, true);
+}
+
+//! The least memory that suffices.
+uint64_t LeastMemory() {
 	for (uint64_t memory = uint64_t(1) << 20;; memory += uint64_t(1) << 16) {
 		try {
-			PlanBuild(configuration, layout, rows, ROWS, memory, true);
+			PlanFor(ROWS, memory);
 			return memory;
 		} catch (const MemoryError &) {
 			continue;
@@ -127,11 +134,9 @@ uint64_t LeastMemory() {
 	}
 }
 
-std::vector<uint32_t> InOrder() {
-	std::vector<uint32_t> order(ROWS);
-	for (uint32_t row = 0; row < ROWS; row++) {
-		order[row] = row;
-	}
+std::vector<uint32_t> InOrder(size_t row_count = ROWS) {
+	std::vector<uint32_t> order(row_count);
+	std::iota(order.begin(), order.end(), 0U);
 	return order;
 }
 
@@ -142,12 +147,40 @@ TEST(BoundedBuild, MemoryOrderAndThreadsDoNotChangeTheFile) {
 	EXPECT_EQ(free_build.scratch->written_bytes, 0);
 	Build bounded(LeastMemory());
 	bounded.Run(vectors, Random(3).Permutation<uint32_t>(ROWS), 3);
-	EXPECT_EQ(bounded.NodePages(), free_build.NodePages());
+	EXPECT_EQ(bounded.NodePages(ROWS), free_build.NodePages(ROWS));
 	EXPECT_LE(bounded.told_max, bounded.memory_max);
 	// Rows go to the scratch file once as they come, and once by node.
 	const uint64_t row_bytes = ROWS * uint64_t(DIMS) * sizeof(float);
 	EXPECT_GT(bounded.scratch->written_bytes, row_bytes / 2);
 	EXPECT_LE(bounded.scratch->written_bytes + bounded.file->written_bytes, 3 * bounded.file->bytes.Size());
+}
+
+TEST(BoundedBuild, OrderAndThreadsDoNotChangeWhatCellsLink) {
+	const std::vector<float> vectors = MakeClusteredVectors(MANY_ROWS, DIMS, 6);
+	ASSERT_TRUE(PlanFor(MANY_ROWS, UINT64_MAX).has_cells);
+	Build alone(UINT64_MAX), together(UINT64_MAX);
+	alone.Run(vectors, InOrder(MANY_ROWS), 1);
+	together.Run(vectors, Random(4).Permutation<uint32_t>(MANY_ROWS), 3);
+	EXPECT_EQ(together.NodePages(MANY_ROWS), alone.NodePages(MANY_ROWS));
+}
+
+TEST(BoundedBuild, GivesUpBitsBeforeCellsAndCellsLast) {
+	constexpr size_t COUNT = 100000;
+	uint64_t memory = PlanFor(COUNT, UINT64_MAX).LargestBytes() * 2;
+	std::vector<std::pair<uint32_t, bool>> plans;
+	for (; memory > 0; memory -= uint64_t(1) << 16) {
+		try {
+			const BuildPlan plan = PlanFor(COUNT, memory);
+			EXPECT_LE(plan.LargestBytes(), memory);
+			if (plans.empty() || plans.back() != std::pair(plan.bits, plan.has_cells)) {
+				plans.emplace_back(plan.bits, plan.has_cells);
+			}
+		} catch (const MemoryError &) {
+			break;
+		}
+	}
+	const std::vector<std::pair<uint32_t, bool>> expected = {{8, true}, {4, true}, {4, false}};
+	EXPECT_EQ(plans, expected);
 }
 
 TEST(BoundedBuild, LessThanTheLeastMemoryIsRefusedWithWhatIsNeeded) {

@@ -57,7 +57,7 @@ void CacheShard::List(PageFrame &frame) {
 	listed_count++;
 	if (!frame.is_dirty) {
 		frame.is_in_main = IsGhost(frame.hash);
-		Enqueue(frame);
+		QueueOf(frame).PushNewest(frame);
 	}
 }
 
@@ -70,14 +70,22 @@ void CacheShard::Unlist(PageFrame &frame) {
 	*link = frame.next_in_bucket;
 	listed_count--;
 	if (!frame.is_dirty) {
-		(frame.is_in_main ? main : small).Remove(frame);
+		QueueOf(frame).Remove(frame);
 	}
 }
 
 void CacheShard::SetClean(PageFrame &frame) {
 	frame.is_dirty = false;
 	frame.is_in_main = frame.use_count > 0;
-	Enqueue(frame);
+	QueueOf(frame).PushNewest(frame);
+}
+
+void CacheShard::Keep(PageFrame &frame) {
+	if (!frame.is_dirty) {
+		QueueOf(frame).Remove(frame);
+		kept.PushNewest(frame);
+	}
+	frame.is_kept = true;
 }
 
 PageFrame *CacheShard::TakeVictim() {
@@ -87,6 +95,16 @@ PageFrame *CacheShard::TakeVictim() {
 		victim = is_small_first ? TakeFromMain() : TakeFromSmall();
 	}
 	return victim;
+}
+
+PageFrame *CacheShard::TakeKept() {
+	for (PageFrame *frame = kept.Oldest(); frame; frame = frame->newer) {
+		if (!IsPinned(*frame)) {
+			Unlist(*frame);
+			return frame;
+		}
+	}
+	return nullptr;
 }
 
 std::vector<PageFrame *> CacheShard::TakeAllOf(PageCache::FileKey key) {
@@ -104,8 +122,8 @@ std::vector<PageFrame *> CacheShard::TakeAllOf(PageCache::FileKey key) {
 	return taken;
 }
 
-void CacheShard::Enqueue(PageFrame &frame) {
-	(frame.is_in_main ? main : small).PushNewest(frame);
+FrameQueue &CacheShard::QueueOf(const PageFrame &frame) {
+	return frame.is_kept ? kept : frame.is_in_main ? main : small;
 }
 
 void CacheShard::Grow() {

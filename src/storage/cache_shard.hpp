@@ -1,6 +1,7 @@
-// One shard of the page cache: a hash table of frames and the S3-FIFO queues that choose whom to evict.
+// One shard of the page cache: a hash table of frames, the S3-FIFO queues that choose whom to evict, and a queue of
+// those that are kept.
 //
-// A frame is *listed* while the table holds it. A listed clean frame is in one of the two queues, a listed dirty one in
+// A frame is *listed* while the table holds it. A listed clean frame is in one of the queues, a listed dirty one in
 // its file's list of dirty frames. An unlisted frame belongs to its pins; the last one frees it.
 // Source: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023, Algorithm 1.
 #pragma once
@@ -36,6 +37,8 @@ struct alignas(64) PageFrame {
 	uint8_t use_count = 0;
 	bool is_dirty = false;
 	bool is_in_main = false;
+	//! S3-FIFO does not see it, while it is clean.
+	bool is_kept = false;
 	//! The memory account granted it.
 	bool is_accounted = false;
 	//! From the pool of its file, aligned to 4096.
@@ -86,8 +89,12 @@ public:
 	void Unlist(PageFrame &frame);
 	//! A dirty listed frame has become clean.
 	void SetClean(PageFrame &frame);
+	//! A listed frame is kept from here on.
+	void Keep(PageFrame &frame);
 	//! Unlists and returns the unpinned clean frame that S3-FIFO gives up; none if there is no such frame.
 	PageFrame *TakeVictim();
+	//! The same of the kept frames: the one that is kept for longest.
+	PageFrame *TakeKept();
 	//! Unlists and returns all frames of the file. Cost: the whole shard.
 	std::vector<PageFrame *> TakeAllOf(PageCache::FileKey key);
 
@@ -98,7 +105,8 @@ private:
 		uint64_t time = 0;
 	};
 
-	void Enqueue(PageFrame &frame);
+	//! That a clean frame belongs to.
+	FrameQueue &QueueOf(const PageFrame &frame);
 	void Grow();
 	bool IsGhost(uint64_t hash) const;
 	PageFrame *TakeFromSmall();
@@ -112,6 +120,7 @@ private:
 	size_t listed_count = 0;
 	FrameQueue small;
 	FrameQueue main;
+	FrameQueue kept;
 };
 
 } // namespace lm_diskann

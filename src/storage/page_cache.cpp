@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "storage/page_cache_impl.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -119,6 +120,7 @@ PageFrame *PageCache::Impl::NewFrame(CachedFile &file, bool is_accounted) {
 void PageCache::Impl::FreeFrame(PageFrame *frame) noexcept {
 	uint64_t bytes = frame->Bytes();
 	bool is_accounted = frame->is_accounted;
+	EndKeeping(*frame);
 	frame->file->pool.Put(frame->page);
 	frame->file->used_bytes.fetch_sub(bytes, std::memory_order_relaxed);
 	delete frame;
@@ -128,15 +130,31 @@ void PageCache::Impl::FreeFrame(PageFrame *frame) noexcept {
 	}
 }
 
-PageFrame *PageCache::Impl::TakeVictim(size_t first_shard) {
-	for (size_t i = 0; i < SHARD_COUNT; i++) {
-		CacheShard &shard = shards[(first_shard + i) % SHARD_COUNT];
-		std::lock_guard<std::mutex> guard(shard.lock);
-		if (PageFrame *victim = shard.TakeVictim()) {
-			return victim;
-		}
+void PageCache::Impl::EndKeeping(PageFrame &frame) noexcept {
+	if (frame.is_kept) {
+		frame.is_kept = false;
+		kept_bytes.fetch_sub(frame.Bytes(), std::memory_order_relaxed);
 	}
-	return nullptr;
+}
+
+PageFrame *PageCache::Impl::TakeVictim(size_t first_shard) {
+	const auto take = [&](PageFrame *(CacheShard::*take_from)()) -> PageFrame * {
+		for (size_t i = 0; i < SHARD_COUNT; i++) {
+			CacheShard &shard = shards[(first_shard + i) % SHARD_COUNT];
+			std::lock_guard<std::mutex> guard(shard.lock);
+			if (PageFrame *victim = (shard.*take_from)()) {
+				return victim;
+			}
+		}
+		return nullptr;
+	};
+	const uint64_t kept_max = used_bytes.load(std::memory_order_relaxed) / KEPT_PARTS;
+	const bool is_kept_first = kept_bytes.load(std::memory_order_relaxed) > kept_max;
+	PageFrame *victim = take(is_kept_first ? &CacheShard::TakeKept : &CacheShard::TakeVictim);
+	if (!victim) {
+		victim = take(is_kept_first ? &CacheShard::TakeVictim : &CacheShard::TakeKept);
+	}
+	return victim;
 }
 
 //! A frame within the budget, not listed, with one pin; none if nothing can be evicted for it.
@@ -158,6 +176,7 @@ PageFrame *PageCache::Impl::TryMakeFrame(CachedFile &file, PageId id, PageKind k
 			continue;
 		}
 		// The victim's memory, charge and reservation pass to the page that takes its place.
+		EndKeeping(*victim);
 		victim->file->used_bytes.fetch_sub(bytes, std::memory_order_relaxed);
 		file.used_bytes.fetch_add(bytes, std::memory_order_relaxed);
 		frame = victim;
@@ -264,6 +283,30 @@ uint64_t PageCache::UsedBytes(FileKey key) const {
 
 void PageCache::Shrink(uint64_t target_bytes) {
 	impl->Shrink(target_bytes);
+}
+
+size_t PageCache::KeepableCount(FileKey key) const {
+	const uint64_t kept = impl->kept_bytes.load(std::memory_order_relaxed);
+	const uint64_t kept_max = Budget() / KEPT_PARTS;
+	return (kept_max - std::min(kept, kept_max)) / PageFrame::BytesFor(impl->FileOf(key).file.PageSize());
+}
+
+bool PageCache::Keep(const PageRef &page) {
+	PageFrame &frame = *page.frame;
+	CacheShard &shard = impl->ShardFor(frame.hash);
+	std::lock_guard<std::mutex> guard(shard.lock);
+	const bool is_listed = (frame.pins.load(std::memory_order_relaxed) & PageFrame::UNLISTED) == 0;
+	if (frame.is_kept || !is_listed) {
+		return true;
+	}
+	uint64_t kept = impl->kept_bytes.load(std::memory_order_relaxed);
+	do {
+		if (!frame.is_accounted || kept + frame.Bytes() > Budget() / KEPT_PARTS) {
+			return false;
+		}
+	} while (!impl->kept_bytes.compare_exchange_weak(kept, kept + frame.Bytes(), std::memory_order_relaxed));
+	shard.Keep(frame);
+	return true;
 }
 
 } // namespace lm_diskann

@@ -4,6 +4,9 @@
 // queue for what was met once, a main queue for what was met again, ghosts of what left the small one), so a hit takes
 // no global lock. A pinned frame is never evicted and never changes: `Put` installs another frame for the page, and
 // readers that hold the former keep it until they let go, so no reader sees half of a change.
+//
+// A small share is for pages that are *kept*: S3-FIFO does not see them, and they go last. Beyond their share, because
+// the cache has become smaller since, they go first.
 #pragma once
 
 #include "storage/page_file.hpp"
@@ -52,6 +55,9 @@ private:
 //! Thread-safe. One object serves all indexes of a database instance; it outlives every file attached to it.
 class PageCache {
 public:
+	//! Kept pages of all files together have one part in this many of the budget, and of what is used.
+	static constexpr uint64_t KEPT_PARTS = 32;
+
 	//! Asked before the cache grows by `bytes` (true: granted) and told when it shrinks by them. Called from any
 	//! thread, without a lock held; must not throw. A page that is needed although denied is freed when unpinned.
 	struct MemoryAccount {
@@ -86,6 +92,12 @@ public:
 	//! Pins ids[i] into refs[i]; all absent pages are read with one batch. `refs` has ids.size() elements.
 	//! Several threads may ask for the same page at once; one of the reads wins. After an error some refs hold pins.
 	void PinBatch(FileKey key, Span<const PageId> ids, PageKind kind, Span<PageRef> refs, PageCacheCounters &counters);
+
+	//! Keeps a pinned page, until it is freed or its file detached; what is put in its place is kept as well. False:
+	//! that would be beyond the share, or there is no memory for it.
+	bool Keep(const PageRef &page);
+	//! Pages of the file that may still be kept.
+	size_t KeepableCount(FileKey key) const;
 
 	//! Replaces the page by a copy of `page` (page_size bytes). It is dirty: it reaches the file, always in a fresh
 	//! slot, at Flush, or when dirty pages exceed half the budget or nothing else can be evicted; the oldest go first.

@@ -55,7 +55,10 @@ struct PageCache::Impl {
 	//! An empty frame whose bytes are charged already.
 	PageFrame *NewFrame(CachedFile &file, bool is_accounted);
 	void FreeFrame(PageFrame *frame) noexcept;
-	//! Any shard's victim, `first_shard`'s before others'; none if nothing can be evicted.
+	//! An unlisted frame counts as kept no more.
+	void EndKeeping(PageFrame &frame) noexcept;
+	//! Any shard's victim, `first_shard`'s before others'; none if nothing can be evicted. Kept ones come last, or
+	//! first beyond their share.
 	PageFrame *TakeVictim(size_t first_shard);
 	//! A frame within the budget, not listed, with one pin; none if nothing can be evicted for it.
 	PageFrame *TryMakeFrame(CachedFile &file, PageId id, PageKind kind);
@@ -83,6 +86,8 @@ struct PageCache::Impl {
 	std::atomic<uint64_t> budget_bytes {0};
 	std::atomic<uint64_t> used_bytes {0};
 	std::atomic<uint64_t> dirty_bytes {0};
+	//! Of frames that are kept, or were when they were unlisted.
+	std::atomic<uint64_t> kept_bytes {0};
 	mutable std::shared_mutex files_lock;
 	//! By page size.
 	std::map<uint32_t, PagePool> pools;

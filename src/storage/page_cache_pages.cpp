@@ -179,6 +179,7 @@ void PageCache::Impl::Replace(CachedFile &file, PageId id, PageFrame *successor)
 			}
 			if (successor) {
 				successor->use_count = former->use_count;
+				successor->is_kept = std::exchange(former->is_kept, false);
 			}
 			bool has_pins = former->pins.fetch_or(PageFrame::UNLISTED, std::memory_order_acq_rel) > 0;
 			unused = has_pins ? nullptr : former;

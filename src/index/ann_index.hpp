@@ -270,6 +270,11 @@ public:
 	//! Cuts the free end off the file, and overwrites what else it holds beyond the generations that may be opened.
 	void Scrub();
 
+	//! Reads blocks before searches want them and keeps them in the cache, as far as its share for that goes: the entry
+	//! nodes', then those that the entries' blocks name most often. `is_stopped` is asked before every 16 of them.
+	//! Counts as no query, and evicts nothing beyond that share. Throws FileError, CorruptionError.
+	void WarmUp(const std::function<bool()> &is_stopped);
+
 	//! Makes the present state durable as the next generation and returns its marker; the same marker again, without
 	//! any I/O, when nothing changed. The caller excludes Append (not Delete: that has its own lock).
 	Marker Publish();

@@ -129,6 +129,8 @@ bool Survives(FUNCTION action) {
 
 void OpenAndUse(const IndexImage &image) {
 	const auto index = OpenImage(image);
+	const auto never = [] { return false; };
+	Survives([&] { index->WarmUp(never); });
 	Survives([&] { SearchAndVerify(*index); });
 	const uint32_t dims = image.configuration.dims;
 	const RowId row_ids[] = {RowId(2), RowId(41), RowId(100000)};
@@ -138,7 +140,6 @@ void OpenAndUse(const IndexImage &image) {
 	index->AppendNull(Span<const RowId>(row_ids, 1));
 	index->Delete(Span<const RowId>(row_ids, 2));
 	index->Confirm(index->Publish().generation);
-	const auto never = [] { return false; };
 	Survives([&] { index->Merge(100, never); });
 	Survives([&] { index->Compact(never); });
 	Survives([&] { SearchAndVerify(*index); });

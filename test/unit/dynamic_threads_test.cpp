@@ -144,6 +144,10 @@ TEST(DynamicIndexThreads, AllOperationsAtOnceLeaveASoundIndex) {
 			index->CurrentActivity();
 			index->Summary();
 		});
+		const Repeating warming([&] {
+			index->WarmUp(Never);
+			subject->cache->Shrink(0);
+		});
 		const Repeating building([&] { const Subject other(Metric::COSINE, vectors, 0, 100); });
 		for (size_t row = BUILT; row < COUNT; row += STEP) {
 			subject->Append(row, STEP);

@@ -96,6 +96,11 @@ void LiveIndex::OpenFrom(AttachedDatabase &db, const IndexStorageInfo &info,
 	core = std::move(opened);
 	MaintainCore();
 	AccountForMemory();
+	try {
+		// To be warmed up. Nothing else is due: what is merged would be lost if no checkpoint followed.
+		InstanceState::Get(instance)->Maintenance().Offer(maintained);
+	} catch (...) { // NOLINT: without a thread the first searches read more
+	}
 }
 
 std::shared_ptr<lm_diskann::AnnIndex> LiveIndex::Core() const {
@@ -214,10 +219,7 @@ void LiveIndex::Append(const lm_diskann::VectorBatch &batch,
 			current->Append(batch);
 			current->AppendNull(null_row_ids);
 			AccountForMemory();
-			try {
-				OfferMaintenance();
-			} catch (...) { // NOLINT: without a thread the rows stay in the delta
-			}
+			OfferMaintenance();
 			return;
 		}
 		CountRows(uint64_t(last) + 1);
@@ -254,10 +256,10 @@ void LiveIndex::MaintainCore() {
 		maintained->is_closed = true;
 	}
 	memory = std::make_shared<MemoryShare>(InstanceState::Get(instance)->Account());
-	maintained = is_read_only || !core ? nullptr : std::make_shared<MaintainedIndex>(core, memory);
+	maintained = core ? std::make_shared<MaintainedIndex>(core, memory) : nullptr;
 }
 
-void LiveIndex::OfferMaintenance() {
+void LiveIndex::OfferMaintenance() noexcept {
 	std::shared_ptr<MaintainedIndex> index;
 	std::shared_ptr<lm_diskann::AnnIndex> current;
 	{
@@ -265,29 +267,36 @@ void LiveIndex::OfferMaintenance() {
 		index = maintained;
 		current = core;
 	}
-	if (index && current && (index->is_requested || MaintenanceThread::IsDue(current->Counts()))) {
-		InstanceState::Get(instance)->Maintenance().Offer(index);
+	if (!index) {
+		return;
+	}
+	try {
+		const bool is_due = index->is_requested || MaintenanceThread::IsDue(current->Counts());
+		if (is_due && !is_read_only) {
+			index->is_due = true;
+		}
+		if (index->is_due || index->is_cold) {
+			InstanceState::Get(instance)->Maintenance().Offer(index);
+		}
+	} catch (...) { // NOLINT: without a thread rows stay in the delta, and the first searches read more
 	}
 }
 
 void LiveIndex::RequestMaintenance() noexcept {
-	try {
-		{
-			lock_guard<mutex> guard(lock);
-			if (maintained) {
-				maintained->is_requested = true;
-			}
+	{
+		lock_guard<mutex> guard(lock);
+		if (maintained) {
+			maintained->is_requested = true;
 		}
-		OfferMaintenance();
-	} catch (...) { // NOLINT: it is only asked for
 	}
+	OfferMaintenance();
 }
 
 bool LiveIndex::IsRebuildDue() const {
 	std::shared_ptr<lm_diskann::AnnIndex> current;
 	{
 		lock_guard<mutex> guard(lock);
-		if (!maintained || !maintained->may_be_rebuilt) {
+		if (is_read_only || !maintained || !maintained->may_be_rebuilt) {
 			return false;
 		}
 		current = core;
@@ -302,10 +311,7 @@ void LiveIndex::RefuseRebuild() noexcept {
 			maintained->may_be_rebuilt = false;
 		}
 	}
-	try {
-		OfferMaintenance();
-	} catch (...) { // NOLINT: without a thread the rows stay in the delta
-	}
+	OfferMaintenance();
 }
 
 std::optional<double> LiveIndex::HealingProgress() const {

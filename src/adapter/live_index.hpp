@@ -114,7 +114,7 @@ private:
 	void ConfirmUntil(uint64_t iteration);
 	//! A core came, or came back: background work may be due. `lock` is held.
 	void MaintainCore();
-	void OfferMaintenance();
+	void OfferMaintenance() noexcept;
 	void Leave(IndexState next, const string &reason_p, const char *consequence) noexcept;
 	void SetDegradedState() noexcept;
 	void CountRows(uint64_t covered) noexcept;
@@ -147,7 +147,7 @@ private:
 	std::shared_ptr<IndexFile> file;
 	//! What the core takes of DuckDB's memory; set with it.
 	std::shared_ptr<MemoryShare> memory;
-	//! The core as background work sees it; null for a database that is only read.
+	//! The core as background work sees it.
 	std::shared_ptr<MaintainedIndex> maintained;
 	string reason;
 	string tried_reason;

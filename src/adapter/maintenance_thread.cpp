@@ -86,17 +86,23 @@ void MaintenanceThread::Run() {
 
 void MaintenanceThread::Maintain(MaintainedIndex &index) {
 	try {
-		while (true) {
+		WarmUp(index);
+		bool has_more = index.is_due.exchange(false);
+		while (has_more) {
 			const auto core = index.core.lock();
-			const bool has_more = core && core->IsHealthy() && MaintainOnce(index, *core);
+			has_more = core && core->IsHealthy() && MaintainOnce(index, *core);
 			if (core) {
 				index.AccountFor(*core);
 			}
-			if (!has_more) {
-				return;
-			}
 		}
 	} catch (...) { // NOLINT: what is broken is found by the next query, which has somebody to tell
+	}
+}
+
+void MaintenanceThread::WarmUp(MaintainedIndex &index) const {
+	const auto core = index.core.lock();
+	if (index.is_cold.exchange(false) && core && core->IsHealthy()) {
+		core->WarmUp([&] { return is_stopping || index.is_closed; });
 	}
 }
 

@@ -21,7 +21,7 @@ TEST(Dynamic, AMergeUnderWayIsToldWithItsProgress) {
 	Host host;
 	MakeTable(host, 2000);
 	// Nothing is cached, so the merge reads blocks: at the first of them it is under way for certain.
-	host.Open();
+	host.OpenWithoutCache();
 	Execute(host, "FROM lm_diskann_index_info()");
 	std::promise<std::string> told;
 	std::atomic<bool> is_told {false};

@@ -93,6 +93,11 @@ public:
 		}
 		connection = std::make_unique<Connection>(*database);
 	}
+	//! The same without room for blocks: every search and merge reads, and nothing else does.
+	void OpenWithoutCache() {
+		Open();
+		connection->Query("SET lm_diskann_cache_size = '1KB'");
+	}
 	void Close() {
 		connection.reset();
 		if (database) {

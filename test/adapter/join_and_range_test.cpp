@@ -18,11 +18,11 @@ const std::string RANGE =
     "SELECT id FROM t WHERE array_distance(v, [0.1, 0.2, 0.3, -0.1, -0.2, 0.5, 0.6, 0.7]::FLOAT[8]) "
     "< 2.2 ORDER BY id";
 
-//! A table and its index, just opened, so that a search reads; L covers the table.
+//! A table and its index, of which searches read every block; L covers the table.
 Host MakeHost() {
 	Host host;
 	MakeTable(host, 300);
-	host.Open();
+	host.OpenWithoutCache();
 	Execute(host, "SET lm_diskann_l_search = 1000");
 	return host;
 }

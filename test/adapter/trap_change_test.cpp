@@ -237,8 +237,8 @@ TEST_P(TrapBuild, T10_ChangesDoNotWaitForABuild) {
 TEST(Trap, T10_ChangesDoNotWaitForASearch) {
 	Host host;
 	MakeTable(host, 500);
-	host.Open();
-	EXPECT_EQ(Info(host, "state"), "ready"); // from here on only a search reads, because nothing is cached
+	host.OpenWithoutCache();
+	EXPECT_EQ(Info(host, "state"), "ready"); // from here on only a search reads
 	bool is_called = false;
 	host.hooks->Set([&](FileCall call, const std::string &path) {
 		if (!is_called && call == FileCall::READ && path.find(".lmdsk") != std::string::npos) {
@@ -258,7 +258,7 @@ TEST(Trap, T10_ChangesDoNotWaitForASearch) {
 TEST(Trap, T10_AppendDoesNoInputOrOutput) {
 	Host host;
 	MakeTable(host, 500);
-	host.Open();
+	host.OpenWithoutCache();
 	EXPECT_EQ(Info(host, "state"), "ready"); // binds
 	std::atomic<int> call_count {0};
 	host.hooks->Set(

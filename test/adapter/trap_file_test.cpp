@@ -100,7 +100,7 @@ TEST(Trap, T12_ADropDuringASearchIsSafe) {
 		Host host;
 		MakeTable(host, 300);
 		const auto expected = ExpectExactAnswer(host, 50);
-		host.Open();
+		host.OpenWithoutCache();
 		EXPECT_EQ(Info(host, "state"), "ready"); // from here on only a search reads
 		Execute(host, "SET lm_diskann_l_search = 1000");
 		bool is_called = false;

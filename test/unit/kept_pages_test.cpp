@@ -166,6 +166,32 @@ TEST(KeptPages, WhatIsLeftFromALargerCacheGoesFirst) {
 	EXPECT_EQ(CountCached(fixture, 100, 2 * KEPT_COUNT), 2 * KEPT_COUNT);
 }
 
+TEST(KeptPages, TheyGoBeforeTheBudgetIsExceeded) {
+	Fixture fixture(BUDGET);
+	KeepFirst(fixture, KEPT_COUNT);
+	std::vector<PageRef> refs;
+	while (fixture.cache.UsedBytes() + FRAME_BYTES_MAX <= BUDGET) {
+		refs.push_back(fixture.Pin(100 + uint32_t(refs.size())));
+	}
+	// All others are pinned.
+	for (uint32_t i = 1; i <= KEPT_COUNT; i++) {
+		refs.push_back(fixture.Pin(50 + i));
+		EXPECT_LE(fixture.cache.UsedBytes(), BUDGET);
+		EXPECT_LE(CountCached(fixture, 0, KEPT_COUNT), KEPT_COUNT - i + 1);
+	}
+	EXPECT_LE(KeptCount(fixture), 1U);
+}
+
+TEST(KeptPages, APinnedOneStaysWhenAllShallGo) {
+	Fixture fixture(BUDGET);
+	KeepFirst(fixture, KEPT_COUNT);
+	Scan(fixture, KEPT_COUNT);
+	const PageRef pinned = fixture.Pin(3);
+	fixture.cache.Shrink(0);
+	EXPECT_EQ(CountCached(fixture, 0, 1000), 1U);
+	EXPECT_EQ(fixture.VersionOf(pinned.data(), 3), 0U);
+}
+
 TEST(KeptPages, ThePageThatCouldNotBeAccountedForIsNotKept) {
 	const Fixture fixture(0);
 	PageCache::MemoryAccount account;

@@ -1,5 +1,5 @@
-// Property: an index that was opened reads the blocks that searches begin with by itself, once, and nobody waits for
-// it: not who detaches, drops or closes, and no checkpoint. What fails it is left to the query that wants the block.
+// Property: an index that was opened reads the blocks that searches begin with by itself, and nobody waits for it: not
+// who detaches or drops, and no checkpoint. What fails it is left to the query that wants the block.
 #include "host.hpp"
 
 #include <atomic>
@@ -95,7 +95,7 @@ TEST(WarmUp, TheBlocksThatSearchesBeginWithAreReadWithoutAQuery) {
 	}
 }
 
-TEST(WarmUp, NeitherDetachNorAttachWaitsForMoreThanABatch) {
+TEST(WarmUp, DetachDoesNotWaitAndEndsItWithABatch) {
 	Host host;
 	const std::string path = (host.folder / "other.duckdb").string();
 	const std::string attach = "ATTACH '" + path + "' AS other";

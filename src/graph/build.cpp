@@ -16,7 +16,7 @@ constexpr size_t BATCH_SIZE_MIN = 256, BATCH_SIZE_MAX = 16384;
 //! those that ask for edges back, which may be more.
 constexpr size_t BATCH_SHARE = 50, ASKING_SHARE = 24;
 //! With fewer rows cells gain nothing.
-constexpr size_t CELLS_ROWS_MIN = 2048;
+constexpr size_t CELLS_ROWS_MIN = 1000;
 //! With cells, one row of so many is linked by searching. One of 32 loses rows among copies (BuildRecall).
 constexpr size_t SEARCHED_SHARE = 16;
 //! Of the edges that searching chose for a node, so much of its list stays whatever cells find.

@@ -20,8 +20,6 @@ namespace {
 
 constexpr uint32_t DIMS = 256;
 constexpr size_t ROWS = 1500;
-//! Enough to be linked by cells.
-constexpr size_t MANY_ROWS = 3000;
 
 //! Lets the test see the bytes after the index is gone, count what is written, and fail the n-th write.
 class WatchedFile : public File {
@@ -100,8 +98,8 @@ struct Build {
 		EXPECT_EQ(FindProblems(*index), std::vector<std::string>());
 	}
 
-	std::vector<uint8_t> NodePages(size_t row_count) const {
-		std::vector<uint8_t> bytes(row_count * size_t(configuration.page_size));
+	std::vector<uint8_t> NodePages() const {
+		std::vector<uint8_t> bytes(ROWS * size_t(configuration.page_size));
 		file->bytes.Read(FILE_HEAD_SIZE, ByteSpan(bytes.data(), bytes.size()));
 		return bytes;
 	}
@@ -134,34 +132,26 @@ uint64_t LeastMemory() {
 	}
 }
 
-std::vector<uint32_t> InOrder(size_t row_count = ROWS) {
-	std::vector<uint32_t> order(row_count);
+std::vector<uint32_t> InOrder() {
+	std::vector<uint32_t> order(ROWS);
 	std::iota(order.begin(), order.end(), 0U);
 	return order;
 }
 
 TEST(BoundedBuild, MemoryOrderAndThreadsDoNotChangeTheFile) {
 	const std::vector<float> vectors = MakeClusteredVectors(ROWS, DIMS, 5);
+	ASSERT_TRUE(PlanFor(ROWS, LeastMemory()).has_cells);
 	Build free_build(UINT64_MAX);
 	free_build.Run(vectors, InOrder(), 1);
 	EXPECT_EQ(free_build.scratch->written_bytes, 0);
 	Build bounded(LeastMemory());
 	bounded.Run(vectors, Random(3).Permutation<uint32_t>(ROWS), 3);
-	EXPECT_EQ(bounded.NodePages(ROWS), free_build.NodePages(ROWS));
+	EXPECT_EQ(bounded.NodePages(), free_build.NodePages());
 	EXPECT_LE(bounded.told_max, bounded.memory_max);
 	// Rows go to the scratch file once as they come, and once by node.
 	const uint64_t row_bytes = ROWS * uint64_t(DIMS) * sizeof(float);
 	EXPECT_GT(bounded.scratch->written_bytes, row_bytes / 2);
 	EXPECT_LE(bounded.scratch->written_bytes + bounded.file->written_bytes, 3 * bounded.file->bytes.Size());
-}
-
-TEST(BoundedBuild, OrderAndThreadsDoNotChangeWhatCellsLink) {
-	const std::vector<float> vectors = MakeClusteredVectors(MANY_ROWS, DIMS, 6);
-	ASSERT_TRUE(PlanFor(MANY_ROWS, UINT64_MAX).has_cells);
-	Build alone(UINT64_MAX), together(UINT64_MAX);
-	alone.Run(vectors, InOrder(MANY_ROWS), 1);
-	together.Run(vectors, Random(4).Permutation<uint32_t>(MANY_ROWS), 3);
-	EXPECT_EQ(together.NodePages(MANY_ROWS), alone.NodePages(MANY_ROWS));
 }
 
 TEST(BoundedBuild, GivesUpBitsBeforeCellsAndCellsLast) {

@@ -82,8 +82,8 @@ void BuildSpace::RoundToBytes(const float *vector, uint8_t *target, ByteVectorTe
 	RoundToInt8(vector, largest > 0 ? 127 / largest : 0, 127, values, dims);
 	int32_t squares = 0;
 	for (size_t i = 0; i < dims; i++) {
-		const int32_t value = values[i];
-		target[i] = uint8_t(value + BYTE_OFFSET);
+		target[i] = uint8_t(values[i] + BYTE_OFFSET);
+		const int32_t value = int32_t(target[i]) - BYTE_OFFSET;
 		squares += value * value;
 	}
 	terms.norm = terms.scale * terms.scale * float(squares);

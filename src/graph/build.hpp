@@ -80,7 +80,9 @@ private:
 	void ForceLongEdges();
 	void StartAssigning(Phase &phase);
 	bool StartComparing(Phase &phase);
+	void CountAsked();
 	bool StartAsking(Phase &phase);
+	void CollectBackEdges();
 	void StartBackEdges(Phase &phase, double progress_end);
 	bool StartConnecting(Phase &phase);
 	bool StartConnectingRound();
@@ -96,6 +98,7 @@ private:
 	void SearchFor(NodeId node, Scratch &scratch) const;
 	void ChooseNeighbors(NodeId node, Scratch &scratch);
 	void ChooseAgain(NodeId node, Scratch &scratch);
+	bool LeadsTo(NodeId node, uint32_t neighbor) const;
 	//! False: it was reachable before.
 	bool MarkReachable(NodeId node);
 	void ReleaseAllButEdges();
@@ -123,10 +126,12 @@ private:
 	std::vector<uint16_t> forced_degrees;
 	//! Who is linked by searching, in this order.
 	std::vector<uint32_t> searched;
-	//! Of these, or of all nodes, those before batch_begin have their edges and were asked for edges back.
+	//! While searching, those before batch_begin are linked; while asking, those of all nodes were asked.
 	size_t batch_begin = 0;
 	size_t batch_end = 0;
 	bool has_back_edges_due = false;
+	//! Edges to each node when all have their own.
+	std::vector<uint32_t> asked_degrees;
 	std::vector<BackEdge> back_edges;
 	//! Ranges of back_edges with one target; group i is [starts[i], starts[i+1]).
 	std::vector<size_t> group_starts;

@@ -137,10 +137,11 @@ void BuildSpace::AddTo(DistanceColumns &columns, NodeId node, Point &scratch) co
 		columns.Add(Bytes(node), TermsOf(node));
 		return;
 	}
-	Load(node, scratch);
-	scratch.levels.resize(scratch.values.size());
-	std::transform(scratch.values.begin(), scratch.values.end(), scratch.levels.begin(),
-	               [](int8_t value) { return uint8_t(value + BYTE_OFFSET); });
+	scratch.levels.resize(vector_bytes * 2);
+	UnpackLevels(LEVEL_BITS, Bytes(node), scratch.levels.size(), scratch.levels.data());
+	for (uint8_t &level : scratch.levels) {
+		level = uint8_t(2 * int32_t(level) - 15 + BYTE_OFFSET);
+	}
 	columns.Add(scratch.levels.data(), TermsOf(node));
 }
 

@@ -25,6 +25,11 @@ uint64_t PageFile::SizeBytes() const {
 	return file->Size();
 }
 
+Generation PageFile::Current() const {
+	std::shared_lock<std::shared_mutex> guard(state->lock);
+	return current.generation;
+}
+
 uint64_t PageFile::FreeSlotCount() const {
 	std::shared_lock<std::shared_mutex> guard(state->lock);
 	// While a growing write is under way the file may still be shorter than the slots given out.

@@ -70,10 +70,8 @@ public:
 	ConstByteSpan Roots() const {
 		return roots;
 	}
-	//! Generation opened or last published; 0 in a fresh file.
-	Generation Current() const {
-		return current.generation;
-	}
+	//! Generation opened or last published; 0 in a fresh file. Beside a Publish, too.
+	Generation Current() const;
 	const Marker &CurrentMarker() const {
 		return current;
 	}

@@ -192,6 +192,11 @@ bool GraphBuilder::StartComparing(Phase &phase) {
 	return true;
 }
 
+void GraphBuilder::NoteStart(uint32_t linked) {
+	NodeId &start = reference_starts[references[linked]];
+	start = start == NO_NODE ? NodeId(linked) : start;
+}
+
 //! Before any node is asked: which, and by how many.
 void GraphBuilder::CountAsked() {
 	batch_begin = batch_end = 0;
@@ -200,8 +205,7 @@ void GraphBuilder::CountAsked() {
 		for (const uint32_t target : Neighbors(NodeId(source))) {
 			asked_degrees[target]++;
 		}
-		NodeId &start = reference_starts[references[source]];
-		start = start == NO_NODE ? NodeId(source) : start;
+		NoteStart(source);
 	}
 }
 
@@ -246,8 +250,7 @@ void GraphBuilder::CollectBackEdges() {
 		for (const uint32_t target : Neighbors(NodeId(source))) {
 			back_edges.push_back({target, source});
 		}
-		NodeId &start = reference_starts[references[source]];
-		start = start == NO_NODE ? NodeId(source) : start;
+		NoteStart(source);
 	}
 }
 

@@ -80,6 +80,8 @@ private:
 	void ForceLongEdges();
 	void StartAssigning(Phase &phase);
 	bool StartComparing(Phase &phase);
+	//! Searches may start at it.
+	void NoteStart(uint32_t linked);
 	void CountAsked();
 	bool StartAsking(Phase &phase);
 	void CollectBackEdges();

@@ -172,8 +172,8 @@ double DistancesForACopy(uint32_t count) {
 }
 
 TEST(Copies, OfOneVectorCostABuildNoMoreEachTheMoreThereAre) {
-	const double of_few = DistancesForACopy(2500), of_many = DistancesForACopy(20000);
-	EXPECT_LT(of_many, 1.5 * of_few);
+	const double of_few = DistancesForACopy(5000), of_many = DistancesForACopy(40000);
+	EXPECT_LT(of_many, 1.2 * of_few);
 	// What the neighbours of so many nodes take, for its search and for all choices that it is a candidate of.
 	EXPECT_LT(of_many, 32.0 * MAX_DEGREE);
 }

@@ -230,16 +230,7 @@ TEST(KeptPages, ThreadsThatReadKeepPutAndShrinkAgree) {
 			}
 		});
 	}
-	std::mt19937 random(99);
-	for (uint32_t version = 1; version < 3000; version++) {
-		const uint32_t id = random() % PAGE_COUNT;
-		fixture.Put(id, version);
-		versions[id] = version;
-		if (version % 200 == 0) {
-			fixture.cache.Flush(fixture.key);
-			fixture.file->Confirm(fixture.file->Publish({}).generation);
-		}
-	}
+	fixture.PutMany(versions);
 	is_done = true;
 	for (std::thread &other : others) {
 		other.join();

@@ -6,7 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
+#include <random>
+#include <vector>
 
 namespace lm_diskann::page_cache_test {
 
@@ -53,6 +56,19 @@ struct Fixture {
 	void Put(uint32_t id, uint32_t version) {
 		AlignedBuffer<uint8_t> page = MakePage(id, version);
 		cache.Put(key, PageId(id), PageKind::NODES, ConstByteSpan(page.data(), page.size()));
+	}
+	//! Puts the next versions of random pages, and notes in `versions` what is in the cache at least.
+	void PutMany(std::vector<std::atomic<uint32_t>> &versions) {
+		std::mt19937 random(99);
+		for (uint32_t version = 1; version < 3000; version++) {
+			const auto id = uint32_t(random() % versions.size());
+			Put(id, version);
+			versions[id] = version;
+			if (version % 200 == 0) {
+				cache.Flush(key);
+				file->Confirm(file->Publish({}).generation);
+			}
+		}
 	}
 	uint32_t VersionInFile(uint32_t id) const {
 		AlignedBuffer<uint8_t> page(page_size);

@@ -40,8 +40,8 @@ setup:
 build: setup
 	@cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING >$(BUILD).log || { cat $(BUILD).log; false; }
 	@[ -t 1 ] || [ -e $(BUILD)/lm_diskann_shell ] || echo 'compiling, 5 to 10 minutes on two cores'
-	@if [ -t 1 ] && ! ninja -C $(BUILD) -n | grep -q 'no work to do'; then ninja -C $(BUILD) -j $(JOBS); \
-		else ninja --quiet -C $(BUILD) -j $(JOBS); fi
+	@if ninja -C $(BUILD) -n | grep -q 'no work to do'; then :; \
+		elif [ -t 1 ]; then ninja -C $(BUILD) -j $(JOBS); else ninja --quiet -C $(BUILD) -j $(JOBS); fi
 	@echo 'built $(BUILD)/lm_diskann.duckdb_extension and $(BUILD)/lm_diskann_shell'
 
 test: build
